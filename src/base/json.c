@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* An object with more members than this looks for duplicates by hash. */
+#define FEW_MEMBERS 12u
+
+struct parser {
+    struct arena *arena;
+    struct span text;
+    size_t at;
+    unsigned depth;
+    unsigned max_depth;
+    struct why *why;
+};
+
+static enum err refuse(struct parser *p, size_t at, const char *what)
+{
+    size_t line = 1;
+    size_t column = 1;
+    for (size_t i = 0; i < at && i < p->text.len; i++) {
+        column++;
+        if (p->text.ptr[i] == '\n') {
+            line++;
+            column = 1;
+        }
+    }
+    return fail(ERR_FORMAT, p->why, "line %zu, column %zu: %s", line, column, what);
+}
+
+static enum err no_memory(struct parser *p)
+{
+    return fail(ERR_MEMORY, p->why, "the JSON text needs more memory than is allowed");
+}
+
+static void skip_blanks(struct parser *p)
+{
+    while (p->at < p->text.len) {
+        char c = p->text.ptr[p->at];
+        if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
+            return;
+        p->at++;
+    }
+}
+
+static int peek(const struct parser *p)
+{
+    return p->at < p->text.len ? (unsigned char)p->text.ptr[p->at] : -1;
+}
+
+static bool is_digit(int c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static enum err parse_number(struct parser *p, struct json *value)
+{
+    size_t start = p->at;
+    if (peek(p) == '-')
+        p->at++;
+    if (!is_digit(peek(p)))
+        return refuse(p, p->at, "a digit is expected");
+    if (peek(p) == '0') {
+        p->at++;
+        if (is_digit(peek(p)))
+            return refuse(p, p->at, "a number has no leading zero");
+    }
+    while (is_digit(peek(p)))
+        p->at++;
+    if (peek(p) == '.') {
+        p->at++;
+        if (!is_digit(peek(p)))
+            return refuse(p, p->at, "a digit is expected behind the decimal point");
+        while (is_digit(peek(p)))
+            p->at++;
+    }
+    if (peek(p) == 'e' || peek(p) == 'E') {
+        p->at++;
+        if (peek(p) == '+' || peek(p) == '-')
+            p->at++;
+        if (!is_digit(peek(p)))
+            return refuse(p, p->at, "a digit is expected in the exponent");
+        while (is_digit(peek(p)))
+            p->at++;
+    }
+    value->kind = JSON_NUMBER;
+    struct span literal = {p->text.ptr + start, p->at - start};
+    return arena_span(p->arena, literal, &value->text) ? ERR_NONE : no_memory(p);
+}
+
+static bool hex4(const struct parser *p, size_t at, unsigned *ret_unit)
+{
+    unsigned unit = 0;
+    if (p->text.len - at < 4)
+        return false;
+    for (size_t i = at; i < at + 4; i++) {
+        char c = p->text.ptr[i];
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                                : 16;
+        if (digit == 16)
+            return false;
+        unit = unit * 16 + digit;
+    }
+    *ret_unit = unit;
+    return true;
+}
+
+static size_t put_utf8(char *to, unsigned code)
+{
+    if (code < 0x80) {
+        to[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        to[0] = (char)(0xC0 | (code >> 6));
+        to[1] = (char)(0x80 | (code & 0x3F));
+        return 2;
+    }
+    if (code < 0x10000) {
+        to[0] = (char)(0xE0 | (code >> 12));
+        to[1] = (char)(0x80 | ((code >> 6) & 0x3F));
+        to[2] = (char)(0x80 | (code & 0x3F));
+        return 3;
+    }
+    to[0] = (char)(0xF0 | (code >> 18));
+    to[1] = (char)(0x80 | ((code >> 12) & 0x3F));
+    to[2] = (char)(0x80 | ((code >> 6) & 0x3F));
+    to[3] = (char)(0x80 | (code & 0x3F));
+    return 4;
+}
+
+/* Decodes the escape at p->at (the backslash) to `to`; an escape is never shorter than its bytes.
+ */
+static enum err parse_escape(struct parser *p, char *to, size_t *ret_len)
+{
+    static const char from_letters[] = "\"\\/bfnrt";
+    static const char to_bytes[] = "\"\\/\b\f\n\r\t";
+    size_t start = p->at++;
+    int letter = peek(p);
+    const char *found = letter <= 0 ? NULL : strchr(from_letters, letter);
+    if (found != NULL) {
+        *to = to_bytes[found - from_letters];
+        *ret_len = 1;
+        p->at++;
+        return ERR_NONE;
+    }
+    unsigned unit;
+    if (letter != 'u' || !hex4(p, p->at + 1, &unit))
+        return refuse(p, start, "this escape does not exist");
+    p->at += 5;
+    if (unit >= 0xDC00 && unit <= 0xDFFF)
+        return refuse(p, start, "a lone low surrogate is no character");
+    if (unit >= 0xD800 && unit <= 0xDBFF) {
+        unsigned low;
+        bool pair = p->text.len - p->at >= 6 && p->text.ptr[p->at] == '\\' &&
+                    p->text.ptr[p->at + 1] == 'u' && hex4(p, p->at + 2, &low) && low >= 0xDC00 &&
+                    low <= 0xDFFF;
+        if (!pair)
+            return refuse(p, start, "a lone high surrogate is no character");
+        p->at += 6;
+        unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+    }
+    *ret_len = put_utf8(to, unit);
+    return ERR_NONE;
+}
+
+/* Reads from behind the opening quote to behind the closing one. */
+static enum err parse_string(struct parser *p, struct span *ret_text)
+{
+    size_t start = p->at;
+    size_t end = start;
+    while (end < p->text.len && p->text.ptr[end] != '"')
+        end += p->text.ptr[end] == '\\' ? 2u : 1u;
+    if (end >= p->text.len)
+        return refuse(p, start - 1, "the string has no end");
+    char *bytes = arena_alloc(p->arena, end - start + 1);
+    if (bytes == NULL)
+        return no_memory(p);
+    size_t len = 0;
+    while (p->at < end) {
+        char c = p->text.ptr[p->at];
+        if ((unsigned char)c < 0x20)
+            return refuse(p, p->at, "a control character in a string must be escaped");
+        if (c != '\\') {
+            bytes[len++] = c;
+            p->at++;
+            continue;
+        }
+        size_t added = 0;
+        enum err err = parse_escape(p, bytes + len, &added);
+        if (err != ERR_NONE)
+            return err;
+        len += added;
+    }
+    struct span text = {bytes, len};
+    if (!span_is_utf8(text))
+        return refuse(p, start, "the string is not UTF-8");
+    p->at = end + 1;
+    *ret_text = text;
+    return ERR_NONE;
+}
+
+static enum err parse_value(struct parser *p, struct json *value);
+
+static enum err parse_word(struct parser *p, struct json *value)
+{
+    static const struct {
+        const char *word;
+        enum json_kind kind;
+        bool truth;
+    } words[] = {
+        {"true", JSON_BOOL, true}, {"false", JSON_BOOL, false}, {"null", JSON_NULL, false}};
+    struct span rest = span_from(p->text, p->at);
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (span_starts(rest, span_of(words[i].word))) {
+            value->kind = words[i].kind;
+            value->truth = words[i].truth;
+            p->at += strlen(words[i].word);
+            return ERR_NONE;
+        }
+    }
+    return refuse(p, p->at,
+        p->at >= p->text.len ? "a value is expected, the text ends here" : "a value is expected");
+}
+
+static void link_child(struct json *container, struct json *child)
+{
+    if (container->last == NULL)
+        container->first = child;
+    else
+        container->last->next = child;
+    container->last = child;
+    container->count++;
+}
+
+static uint32_t hash(struct span text)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < text.len; i++)
+        h = (h ^ (unsigned char)text.ptr[i]) * 16777619u;
+    return h;
+}
+
+/* Returns a member whose name an earlier one has, or NULL. */
+static const struct json *find_duplicate(const struct json *object, bool *ret_no_memory)
+{
+    *ret_no_memory = false;
+    if (object->count <= FEW_MEMBERS) {
+        json_each (a, object)
+            for (const struct json *b = a->next; b != NULL; b = b->next)
+                if (span_eq(a->key, b->key))
+                    return b;
+        return NULL;
+    }
+    size_t size = 32;
+    while (size < (size_t)object->count * 2)
+        size *= 2;
+    const struct json **table = mem_alloc(size * sizeof(const struct json *));
+    if (table == NULL) {
+        *ret_no_memory = true;
+        return NULL;
+    }
+    const struct json *duplicate = NULL;
+    for (const struct json *a = object->first; a != NULL && duplicate == NULL; a = a->next) {
+        size_t slot = hash(a->key) & (size - 1);
+        while (table[slot] != NULL && !span_eq(table[slot]->key, a->key))
+            slot = (slot + 1) & (size - 1);
+        if (table[slot] != NULL)
+            duplicate = a;
+        table[slot] = a;
+    }
+    mem_free(table);
+    return duplicate;
+}
+
+static enum err parse_member_name(struct parser *p, struct json *member)
+{
+    skip_blanks(p);
+    if (peek(p) != '"')
+        return refuse(p, p->at, "a member's name in double quotes is expected");
+    p->at++;
+    enum err err = parse_string(p, &member->key);
+    if (err != ERR_NONE)
+        return err;
+    skip_blanks(p);
+    if (peek(p) != ':')
+        return refuse(p, p->at, "a colon is expected behind the name");
+    p->at++;
+    return ERR_NONE;
+}
+
+static enum err refuse_duplicate(struct parser *p, const struct json *object)
+{
+    bool memory;
+    const struct json *duplicate = find_duplicate(object, &memory);
+    if (memory)
+        return no_memory(p);
+    if (duplicate == NULL)
+        return ERR_NONE;
+    char what[160];
+    snprintf(what, sizeof(what), "the name \"%.*s\" stands twice in one object",
+        (int)(duplicate->key.len > 80 ? 80 : duplicate->key.len), duplicate->key.ptr);
+    return refuse(p, duplicate->offset, what);
+}
+
+/* Reads from behind '{' or '[' to behind its partner. */
+static enum err parse_container(struct parser *p, struct json *container, char closing)
+{
+    skip_blanks(p);
+    if (peek(p) == closing) {
+        p->at++;
+        return ERR_NONE;
+    }
+    for (;;) {
+        struct json *child = arena_alloc(p->arena, sizeof(*child));
+        if (child == NULL)
+            return no_memory(p);
+        enum err err = container->kind == JSON_OBJECT ? parse_member_name(p, child) : ERR_NONE;
+        if (err == ERR_NONE)
+            err = parse_value(p, child);
+        if (err != ERR_NONE)
+            return err;
+        link_child(container, child);
+        skip_blanks(p);
+        int c = peek(p);
+        if (c != ',' && c != closing)
+            return refuse(p, p->at,
+                closing == '}' ? "',' or '}' is expected here" : "',' or ']' is expected here");
+        p->at++;
+        if (c == closing)
+            return container->kind == JSON_OBJECT ? refuse_duplicate(p, container) : ERR_NONE;
+    }
+}
+
+static enum err parse_value(struct parser *p, struct json *value)
+{
+    skip_blanks(p);
+    value->offset = p->at;
+    int c = peek(p);
+    if (c == '"') {
+        p->at++;
+        value->kind = JSON_STRING;
+        return parse_string(p, &value->text);
+    }
+    if (c == '-' || is_digit(c))
+        return parse_number(p, value);
+    if (c != '{' && c != '[')
+        return parse_word(p, value);
+    if (p->depth >= p->max_depth) {
+        char what[80];
+        snprintf(what, sizeof(what), "nested deeper than %u levels", p->max_depth);
+        return refuse(p, p->at, what);
+    }
+    p->at++;
+    p->depth++;
+    value->kind = c == '{' ? JSON_OBJECT : JSON_ARRAY;
+    enum err err = parse_container(p, value, c == '{' ? '}' : ']');
+    p->depth--;
+    return err;
+}
+
+enum err json_parse(struct arena *arena, struct span text, unsigned max_depth,
+    struct json **ret_value, struct why *why)
+{
+    struct parser p = {.arena = arena,
+        .text = text,
+        .max_depth = max_depth == 0 ? JSON_DEPTH_DEFAULT : max_depth,
+        .why = why};
+    struct json *value = arena_alloc(arena, sizeof(*value));
+    if (value == NULL)
+        return no_memory(&p);
+    enum err err = parse_value(&p, value);
+    if (err != ERR_NONE)
+        return err;
+    skip_blanks(&p);
+    if (p.at < text.len)
+        return refuse(&p, p.at, "nothing may follow the value");
+    *ret_value = value;
+    return ERR_NONE;
+}
+
+struct json *json_new(struct arena *arena, enum json_kind kind)
+{
+    struct json *value = arena_alloc(arena, sizeof(*value));
+    if (value != NULL)
+        value->kind = kind;
+    return value;
+}
+
+struct json *json_new_bool(struct arena *arena, bool truth)
+{
+    struct json *value = json_new(arena, JSON_BOOL);
+    if (value != NULL)
+        value->truth = truth;
+    return value;
+}
+
+struct json *json_new_int(struct arena *arena, int64_t number)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%lld", (long long)number);
+    struct json *value = json_new(arena, JSON_NUMBER);
+    if (value == NULL || !arena_span(arena, (struct span){text, (size_t)len}, &value->text))
+        return NULL;
+    return value;
+}
+
+struct json *json_new_string(struct arena *arena, struct span text)
+{
+    struct json *value = json_new(arena, JSON_STRING);
+    if (value == NULL || !arena_span(arena, text, &value->text))
+        return NULL;
+    return value;
+}
+
+struct json *json_copy(struct arena *arena, const struct json *value)
+{
+    struct json *copy = json_new(arena, value->kind);
+    if (copy == NULL || !arena_span(arena, value->text, &copy->text) ||
+        !arena_span(arena, value->key, &copy->key))
+        return NULL;
+    copy->truth = value->truth;
+    copy->offset = value->offset;
+    json_each (child, value) {
+        struct json *child_copy = json_copy(arena, child);
+        if (child_copy == NULL)
+            return NULL;
+        link_child(copy, child_copy);
+    }
+    return copy;
+}
+
+bool json_append(struct json *array, struct json *item)
+{
+    must(array->kind == JSON_ARRAY);
+    if (item == NULL)
+        return false;
+    item->next = NULL;
+    link_child(array, item);
+    return true;
+}
+
+bool json_set(struct arena *arena, struct json *object, struct span name, struct json *value)
+{
+    must(object->kind == JSON_OBJECT);
+    if (value == NULL || !arena_span(arena, name, &value->key))
+        return false;
+    value->next = NULL;
+    struct json **link = &object->first;
+    while (*link != NULL && !span_eq((*link)->key, name))
+        link = &(*link)->next;
+    if (*link == NULL) {
+        link_child(object, value);
+        return true;
+    }
+    value->next = (*link)->next;
+    if (object->last == *link)
+        object->last = value;
+    *link = value;
+    return true;
+}
+
+struct json *json_take(struct json *object, struct span name)
+{
+    struct json *before = NULL;
+    json_each (member, object) {
+        if (!span_eq(member->key, name)) {
+            before = member;
+            continue;
+        }
+        if (before == NULL)
+            object->first = member->next;
+        else
+            before->next = member->next;
+        if (object->last == member)
+            object->last = before;
+        object->count--;
+        member->next = NULL;
+        return member;
+    }
+    return NULL;
+}
+
+struct json *json_find(const struct json *object, struct span name)
+{
+    if (object == NULL || object->kind != JSON_OBJECT)
+        return NULL;
+    json_each (member, object)
+        if (span_eq(member->key, name))
+            return member;
+    return NULL;
+}
+
+struct json *json_find_text(const struct json *object, const char *name)
+{
+    return json_find(object, span_of(name));
+}
+
+struct span json_string_of(const struct json *object, const char *name)
+{
+    const struct json *member = json_find_text(object, name);
+    return json_is(member, JSON_STRING) ? member->text : SPAN_NONE;
+}
+
+bool json_int64(const struct json *value, int64_t *ret_value)
+{
+    if (!json_is(value, JSON_NUMBER))
+        return false;
+    bool negative = value->text.len > 0 && value->text.ptr[0] == '-';
+    uint64_t size;
+    uint64_t max = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
+    if (!span_u64(span_from(value->text, negative ? 1 : 0), max, &size))
+        return false;
+    if (negative)
+        *ret_value = size == 0 ? 0 : -(int64_t)(size - 1) - 1;
+    else
+        *ret_value = (int64_t)size;
+    return true;
+}
+
+bool json_double(const struct json *value, double *ret_value)
+{
+    if (!json_is(value, JSON_NUMBER))
+        return false;
+    /* Literals of this module end in NUL; the program never leaves the "C" locale. */
+    double number = strtod(value->text.ptr, NULL);
+    if (!isfinite(number))
+        return false;
+    *ret_value = number;
+    return true;
+}
+
+const char *json_kind_name(const struct json *value)
+{
+    static const char *const names[] = {
+        "null", "a boolean", "a number", "a string", "an array", "an object"};
+    if (value == NULL)
+        return "nothing";
+    if (value->kind == JSON_NUMBER && value->text.ptr != NULL &&
+        strpbrk(value->text.ptr, ".eE") == NULL)
+        return "an integer";
+    return names[value->kind];
+}
+
+static bool equal_members(const struct json *a, const struct json *b)
+{
+    const struct json *same_place = b->first;
+    json_each (member, a) {
+        const struct json *other = same_place != NULL && span_eq(same_place->key, member->key)
+                                       ? same_place
+                                       : json_find(b, member->key);
+        if (other == NULL || !json_equal(member, other))
+            return false;
+        same_place = same_place == NULL ? NULL : same_place->next;
+    }
+    return true;
+}
+
+bool json_equal(const struct json *a, const struct json *b)
+{
+    double x;
+    double y;
+    if (a->kind != b->kind || a->count != b->count)
+        return false;
+    switch (a->kind) {
+    case JSON_NULL:
+        return true;
+    case JSON_BOOL:
+        return a->truth == b->truth;
+    case JSON_STRING:
+        return span_eq(a->text, b->text);
+    case JSON_NUMBER:
+        if (span_eq(a->text, b->text))
+            return true;
+        /* Not for two integers: a double would call 2^53 and 2^53 + 1 the same. */
+        if (strpbrk(a->text.ptr, ".eE") == NULL && strpbrk(b->text.ptr, ".eE") == NULL)
+            return false;
+        return json_double(a, &x) && json_double(b, &y) && !(x < y) && !(x > y);
+    case JSON_OBJECT:
+        return equal_members(a, b);
+    case JSON_ARRAY:
+        break;
+    }
+    const struct json *other = b->first;
+    json_each (item, a) {
+        if (!json_equal(item, other))
+            return false;
+        other = other->next;
+    }
+    return true;
+}
+
+void json_write_string(struct span text, struct buf *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (text.len > 0 && !span_is_utf8(text)) {
+        /* Whoever hands us such bytes (a command line) gets each of them marked. */
+        buf_add_byte(out, '"');
+        for (size_t i = 0; i < text.len; i++) {
+            unsigned char c = (unsigned char)text.ptr[i];
+            if (c >= 0x80)
+                buf_add_text(out, "\xEF\xBF\xBD");
+            else if (c < 0x20 || c == '"' || c == '\\')
+                buf_add_format(out, "\\u%04x", c);
+            else
+                buf_add_byte(out, (char)c);
+        }
+        buf_add_byte(out, '"');
+        return;
+    }
+    buf_add_byte(out, '"');
+    size_t plain = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
+            continue;
+        buf_add(out, (struct span){text.ptr + plain, i - plain});
+        plain = i + 1;
+        const char *found = c == 0 ? NULL : strchr("\"\\\b\f\n\r\t", c);
+        if (found == NULL) {
+            char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+            buf_add(out, (struct span){escape, sizeof(escape)});
+        } else {
+            char escape[] = {'\\', "\"\\bfnrt"[found - "\"\\\b\f\n\r\t"]};
+            buf_add(out, (struct span){escape, sizeof(escape)});
+        }
+    }
+    buf_add(out, (struct span){text.ptr + plain, text.len - plain});
+    buf_add_byte(out, '"');
+}
+
+static void new_line(unsigned indent, unsigned level, struct buf *out)
+{
+    if (indent == 0)
+        return;
+    buf_add_byte(out, '\n');
+    for (unsigned i = 0; i < indent * level; i++)
+        buf_add_byte(out, ' ');
+}
+
+static void write_value(const struct json *value, unsigned indent, unsigned level, struct buf *out)
+{
+    switch (value->kind) {
+    case JSON_NULL:
+        buf_add_text(out, "null");
+        return;
+    case JSON_BOOL:
+        buf_add_text(out, value->truth ? "true" : "false");
+        return;
+    case JSON_NUMBER:
+        buf_add(out, value->text);
+        return;
+    case JSON_STRING:
+        json_write_string(value->text, out);
+        return;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        break;
+    }
+    bool object = value->kind == JSON_OBJECT;
+    buf_add_byte(out, object ? '{' : '[');
+    json_each (child, value) {
+        if (child != value->first)
+            buf_add_byte(out, ',');
+        new_line(indent, level + 1, out);
+        if (object) {
+            json_write_string(child->key, out);
+            buf_add_text(out, indent == 0 ? ":" : ": ");
+        }
+        write_value(child, indent, level + 1, out);
+    }
+    if (value->first != NULL)
+        new_line(indent, level, out);
+    buf_add_byte(out, object ? '}' : ']');
+}
+
+void json_write(const struct json *value, struct buf *out)
+{
+    write_value(value, 0, 0, out);
+}
+
+void json_write_pretty(const struct json *value, unsigned indent, struct buf *out)
+{
+    write_value(value, indent, 0, out);
+}

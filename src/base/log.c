@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[] = {"error", "warn", "info", "debug"};
+
+static void to_stderr(
+    void *self UNUSED, enum log_level level, const char *part, const char *sentence)
+{
+    fprintf(stderr, "%s %s: %s\n", names[level], part, sentence);
+}
+
+static enum log_level threshold = LOG_LEVEL_INFO;
+static log_writer *current_writer = to_stderr;
+static void *current_self;
+
+void log_set_level(enum log_level level)
+{
+    threshold = level;
+}
+
+void log_set_writer(log_writer *writer, void *self)
+{
+    current_writer = writer == NULL ? to_stderr : writer;
+    current_self = self;
+}
+
+bool log_level_parse(const char *text, enum log_level *ret_level)
+{
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *ret_level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return names[level];
+}
+
+void log_write(enum log_level level, const char *part, const char *format, ...)
+{
+    if (level > threshold)
+        return;
+    char sentence[1024];
+    va_list list;
+    va_start(list, format);
+    int len = vsnprintf(sentence, sizeof(sentence), format, list);
+    va_end(list);
+    if (len >= (int)sizeof(sentence))
+        memcpy(sentence + sizeof(sentence) - 4, "...", 4);
+    for (char *c = sentence; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            *c = ' ';
+    current_writer(current_self, level, part, sentence);
+}

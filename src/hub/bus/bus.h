@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bus carries what concerns a connected client from the thread (later: the node) where it
+ * happened to the one that holds the connection, and tells readers of the event log that there is
+ * more. It keeps the register of sessions: at most one an identity; a new one takes over.
+ *
+ * A session is told through its sink. Sinks are called with the bus's lock of that session held,
+ * from any thread: they queue, wake their own thread and return; they never call the bus. After
+ * bus_session_close() returned, the sink is not called again.
+ *
+ * Order: what is published for one identity in an order reaches its sink in that order.
+ */
+#ifndef GEMEL_BUS_H
+#define GEMEL_BUS_H
+
+#include "err.h"
+#include "span.h"
+
+struct bus;
+
+enum session_end {
+    SESSION_TAKEN_OVER, /* the same identity connected again */
+    SESSION_DELETED,    /* the identity is gone */
+    SESSION_DISABLED,   /* the device was disabled */
+    SESSION_KEYS_CHANGED,
+};
+
+struct session_sink {
+    /* The desired properties changed: the payload to send (copy it) and its $version. */
+    void (*desired)(struct session_sink *sink, struct span payload, int64_t version);
+    /* The session is over; the register has already forgotten it. */
+    void (*end)(struct session_sink *sink, enum session_end reason);
+};
+
+struct bus *bus_local_new(void);
+void bus_free(struct bus *bus); /* no session may be open */
+
+/* Registers a session, ending an older one of the identity. `*ret_session` is a number that no
+ * other session of this server ever has, also not after a restart. ERR_MEMORY. */
+enum err bus_session_open(struct bus *bus, int64_t hub_id, struct span device_id,
+    struct span module_id, struct session_sink *sink, uint64_t *ret_session) MUST_USE;
+
+/* Forgets a session; fine for one that was ended already. */
+void bus_session_close(struct bus *bus, uint64_t session);
+
+/* Tells the session of an identity, if there is one, that desired changed. */
+void bus_desired(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    struct span payload, int64_t version);
+
+/* Ends the session of an identity; with an empty module id the device's and all its modules'. */
+void bus_end(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    enum session_end reason);
+
+/* Ends every session of a hub that is being deleted. */
+void bus_end_hub(struct bus *bus, int64_t hub_id);
+
+/* Tells the listener, from any thread, that events of the hub up to `sequence` are readable. */
+typedef void bus_event_listener(void *self, int64_t hub_id, uint64_t sequence);
+void bus_set_event_listener(struct bus *bus, bus_event_listener *listener, void *self);
+void bus_events_appended(struct bus *bus, int64_t hub_id, uint64_t sequence);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The use cases of the hub. The gateway fills a call, hands it in on any of its threads, and gets
+ * it back through call->reply on some other thread; nothing here blocks the caller. The service
+ * knows the store and the bus only by their headers and no protocol: a call holds what was asked in
+ * the terms of IoT Hub's REST or of a device session.
+ *
+ * A call belongs to the gateway before it is handed in and after reply; in between to the service.
+ * All spans of the request must live in the call's arena (call_init makes it); the response's do.
+ */
+#ifndef GEMEL_SERVICE_H
+#define GEMEL_SERVICE_H
+
+#include "bus.h"
+#include "clock.h"
+#include "store.h"
+
+struct service;
+
+struct service_limits {
+    struct twin_limits twin;
+    size_t request_bytes;      /* a REST body: 1 MiB */
+    size_t event_bytes;        /* a device-to-cloud message: 256 KiB */
+    size_t modules_per_device; /* 50 */
+    size_t devices_per_hub;    /* 1,000,000 */
+    size_t bulk_items;         /* 100 */
+    size_t list_items;         /* 1000 */
+    unsigned skew_seconds;     /* tolerated behind a token's expiry: 300 */
+    unsigned event_retention_hours;
+};
+
+extern const struct service_limits service_limits_default;
+
+struct service_options {
+    struct store *store;
+    struct bus *bus;
+    const struct clock *clock;
+    struct service_limits limits;
+    unsigned mqtt_port;  /* as clients reach it: told by GET /gemel/v1/about */
+    unsigned https_port; /* likewise */
+};
+
+/* Reads the hubs into memory. */
+enum err service_open(
+    const struct service_options *options, struct service **ret_service, struct why *why) MUST_USE;
+/* Call after every call came back and before the store closes. */
+void service_close(struct service *service);
+
+/* To be called about four times a second by one thread: ends long polls, prunes the event log. */
+void service_tick(struct service *service);
+
+/* Answers every parked long poll now: for a drain. */
+void service_release_parked(struct service *service);
+
+struct call {
+    struct store_job job; /* the service's own */
+    struct service *service;
+    struct arena arena;
+    void (*reply)(struct call *call); /* the gateway's; called exactly once, on any thread */
+    void *owner;                      /* the gateway's */
+    enum err err;                     /* the outcome */
+    struct why why;
+};
+
+void call_init(
+    struct call *call, size_t arena_limit_bytes, void (*reply)(struct call *call), void *owner);
+void call_done(struct call *call);
+
+/* ---- sessions of devices and modules --------------------------------------------------------- */
+
+/* Who is connected; filled by connect, handed in with every later call of the session. */
+struct session_identity {
+    int64_t hub_id;
+    struct span device_id;
+    struct span module_id; /* empty: the device itself */
+    uint64_t generation;
+    struct span auth_method; /* JSON text for iothub-connection-auth-method */
+};
+
+struct connect_call {
+    struct call call;
+    /* in */
+    struct span host;      /* from the username, as sent */
+    struct span device_id; /* raw */
+    struct span module_id;
+    struct span model_id; /* empty: none */
+    struct span password; /* SAS token; wiped by the service */
+    struct span peer;     /* address, for the log */
+    struct session_sink *sink;
+    /* out, in the call's arena: copy what is to outlive it */
+    struct session_identity identity;
+    uint64_t session;
+    int64_t expires_us; /* wall time at which the session must end; INT64_MAX: never */
+};
+
+/*
+ * Authenticates by the identity's own key or by a policy with DeviceConnect, registers the session
+ * (taking over an older one) and stores "connected" before it replies.
+ * ERR_UNAUTHORIZED (also for unknown or disabled identities), ERR_HUB_NOT_FOUND, store errors.
+ */
+void service_connect(struct service *service, struct connect_call *call);
+
+/* Forgets the session and stores "disconnected"; nobody waits for it. Copies what it needs. */
+void service_disconnect(
+    struct service *service, const struct session_identity *identity, uint64_t session);
+
+struct twin_get_call {
+    struct call call;
+    struct session_identity identity; /* in */
+    struct span body;                 /* out: {"desired":…,"reported":…} */
+    int64_t desired_version;          /* out */
+};
+void service_twin_get(struct service *service, struct twin_get_call *call);
+
+struct reported_call {
+    struct call call;
+    struct session_identity identity; /* in */
+    struct span patch;                /* in: the JSON text as sent */
+    int64_t expected_version;         /* in: from "$version"; 0: unconditional */
+    int64_t version;                  /* out: the new reported $version */
+};
+void service_reported(struct service *service, struct reported_call *call);
+
+struct event_call {
+    struct call call;
+    struct session_identity identity; /* in */
+    struct span properties;           /* in: the property bag as sent, still percent-encoded */
+    bool retain;                      /* in */
+    bool is_will;                     /* in */
+    struct span body;                 /* in */
+    uint64_t sequence;                /* out */
+};
+/* Appends to the event log; replies when it is durable. */
+void service_event(struct service *service, struct event_call *call);
+
+/* The error document of MQTT answers: {"errorCode":400004,"trackingId":…,"message":…,…}. */
+void service_write_mqtt_error(
+    struct service *service, enum err err, const struct why *why, struct buf *out);
+
+/* ---- REST ------------------------------------------------------------------------------------ */
+
+struct rest_header {
+    const char *name; /* lower case */
+    struct span value;
+};
+
+#define REST_MAX_RESPONSE_HEADERS 8
+
+struct rest_call {
+    struct call call;
+    /* in */
+    struct span method; /* "GET" */
+    struct span host;   /* the Host header, as sent */
+    struct span path;   /* still percent-encoded, without the query: "/twins/d%231" */
+    struct span query;  /* without '?', still percent-encoded */
+    struct span authorization;
+    struct span if_match;
+    struct span content_type;
+    struct span max_items;    /* x-ms-max-item-count */
+    struct span continuation; /* x-ms-continuation */
+    struct span body;
+    struct span peer; /* address, for the log */
+    /* out; set for errors as well */
+    int status;
+    struct span content_type_out; /* empty: no body */
+    struct span body_out;
+    struct rest_header headers[REST_MAX_RESPONSE_HEADERS];
+    size_t header_count;
+};
+
+/*
+ * Finds the operation (method and path, paths without regard to case), authenticates, runs it and
+ * replies. Every outcome, errors too, comes back as status, headers and body ready to send.
+ */
+void service_rest(struct service *service, struct rest_call *call);
+
+/* Fills the response of a call that never reached the service (too large, malformed, draining). */
+void service_rest_refuse(struct rest_call *call, enum err err, const struct why *why);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: what must survive. Its users hand in jobs; a job's run() sees a transaction and calls
+ * the typed functions below; its done() is called when the outcome is durable.
+ *
+ *   store_submit(WRITE) -> queue -> [ run, run, run … ] -> one commit -> done, done, done …
+ *   store_submit(READ)  -> pool  ->   run -> done            (never waits for a writer)
+ *
+ * Many waiting writes share one commit (group commit), in the order in which they were submitted;
+ * done() comes in that order too. run() checks everything before its first write and returns an
+ * error without having written, so that one bad job does not hurt its neighbours; it may be run
+ * more than once (after a rollback of the group, or a lost race in a backend with many writers) and
+ * must set its results afresh each time. run() and done() are called on the store's threads and
+ * must not block on anything else.
+ *
+ * Every record and text that a function returns lives in the arena that it was given.
+ * Failures of the medium are ERR_IO, ERR_STORAGE_FULL, ERR_CORRUPT; the job's why says more.
+ */
+#ifndef GEMEL_STORE_H
+#define GEMEL_STORE_H
+
+#include "mem.h"
+#include "twin.h"
+
+struct store;
+struct store_txn;
+
+enum store_access { STORE_READ, STORE_WRITE };
+
+struct store_job {
+    enum err (*run)(struct store_job *job, struct store_txn *txn);
+    void (*done)(struct store_job *job, enum err result); /* may free the job */
+    struct why why;
+    struct store_job *next; /* the store's own */
+};
+
+/* Queues a job; any thread. After store_close() began, done() gets ERR_UNAVAILABLE at once. */
+void store_submit(struct store *store, enum store_access access, struct store_job *job);
+
+/* Runs one job and waits for it: for start-up and offline commands only. */
+enum err store_run(struct store *store, enum store_access access, struct store_job *job) MUST_USE;
+
+/* Finishes what is queued, stops the threads, closes. NULL is fine. */
+void store_close(struct store *store);
+
+/* ---- hubs, host names, policies ------------------------------------------------------------ */
+
+enum right {
+    RIGHT_REGISTRY_READ = 1,
+    RIGHT_REGISTRY_WRITE = 2,
+    RIGHT_SERVICE_CONNECT = 4,
+    RIGHT_DEVICE_CONNECT = 8,
+};
+
+struct policy {
+    struct span name;
+    struct span primary_key;   /* base64 text */
+    struct span secondary_key; /* base64 text */
+    unsigned rights;           /* of enum right */
+};
+
+struct hub_record {
+    int64_t id;
+    struct span name;
+    int64_t created_us;
+    struct span *host_names; /* lower case, no port; the first is the one that is shown */
+    size_t host_name_count;
+    struct policy *policies;
+    size_t policy_count;
+};
+
+enum err store_hub_list(struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs,
+    size_t *ret_count) MUST_USE;
+/* ERR_CONFLICT if the name or one of the host names is taken; `why` of the job says which. */
+enum err store_hub_put(
+    struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id) MUST_USE;
+enum err store_hub_delete(struct store_txn *txn, int64_t hub_id) MUST_USE; /* with all it holds */
+
+/* ---- accounts of the server (the administrator; the portal's users) ------------------------- */
+
+struct account {
+    struct span user;
+    struct span password_hash; /* Argon2id, encoded form */
+    struct span role;          /* "administrator" | "operator" | "reader" */
+    bool must_change;          /* the password is the one-time one */
+};
+
+enum err store_account_get(struct store_txn *txn, struct arena *arena, struct span user,
+    struct account *ret_account) MUST_USE; /* ERR_NOT_FOUND */
+enum err store_account_put(struct store_txn *txn, const struct account *account) MUST_USE;
+
+/* ---- identities: devices and modules -------------------------------------------------------- */
+
+enum auth_type { AUTH_SAS, AUTH_SELF_SIGNED, AUTH_CERTIFICATE_AUTHORITY, AUTH_NONE };
+
+struct identity {
+    struct span device_id;
+    struct span module_id; /* empty: the device itself */
+    uint64_t generation;   /* new at every creation */
+    uint64_t etag;         /* new at every change of the identity */
+    bool enabled;
+    struct span status_reason; /* empty: none */
+    int64_t status_updated_us;
+    bool connected;
+    int64_t connection_updated_us;
+    int64_t last_activity_us;
+    enum auth_type auth;
+    struct span primary_key; /* base64 text; empty unless AUTH_SAS */
+    struct span secondary_key;
+    struct span primary_thumbprint; /* hex; empty: none */
+    struct span secondary_thumbprint;
+    struct span managed_by; /* modules; empty: none */
+    bool iot_edge;
+    struct span device_scope;  /* empty: none */
+    struct span parent_scopes; /* JSON array text; empty: none */
+    struct span model_id;      /* empty: none */
+};
+
+/* ERR_NOT_FOUND; an empty module id asks for the device. */
+enum err store_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct identity *ret_identity) MUST_USE;
+/* Inserts (ERR_CONFLICT if there is one) or replaces all but connection state and activity. */
+enum err store_identity_insert(
+    struct store_txn *txn, int64_t hub_id, const struct identity *identity) MUST_USE;
+enum err store_identity_update(
+    struct store_txn *txn, int64_t hub_id, const struct identity *identity) MUST_USE;
+/* Deletes an identity and its twin; a device with its modules. ERR_NOT_FOUND. */
+enum err store_identity_delete(
+    struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id) MUST_USE;
+
+typedef enum err identity_visitor(void *self, const struct identity *identity,
+    const struct twin_doc *twin /* NULL unless asked for */);
+
+struct identity_range {
+    bool modules;          /* modules instead of devices */
+    struct span device_id; /* modules: of this device; empty: of all devices */
+    struct span after;     /* devices: ids behind this one, bytewise; empty: from the first */
+    size_t limit;
+    bool with_twins;
+};
+
+/* Calls the visitor for each, in bytewise order of the ids; what it is given lives for the call. A
+ * visitor's error ends the walk and is returned. */
+enum err store_identity_list(struct store_txn *txn, int64_t hub_id,
+    const struct identity_range *range, identity_visitor *visit, void *self) MUST_USE;
+
+struct identity_counts {
+    uint64_t devices;
+    uint64_t enabled_devices;
+    uint64_t modules_of_device; /* of the device asked about */
+    uint64_t connected_devices;
+};
+
+/* Counts; `device_id` may be empty. Constant time but for the modules of one device. */
+enum err store_identity_count(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct identity_counts *ret_counts) MUST_USE;
+
+/*
+ * Notes that a client came or went. A session number belongs to one connection: "went" of a
+ * session that is no longer the identity's current one changes nothing. ERR_NOT_FOUND.
+ */
+enum err store_connection_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint64_t session, bool connected, struct span model_id,
+    int64_t now_us) MUST_USE;
+/* Marks every identity as disconnected: at the start of a server that is alone on its store. */
+enum err store_connection_reset(struct store_txn *txn, int64_t now_us) MUST_USE;
+
+/* ---- twins ---------------------------------------------------------------------------------- */
+
+/* ERR_NOT_FOUND. */
+enum err store_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct twin_doc *ret_twin) MUST_USE;
+/* Writes the twin if its version is still `expected_version` (0: there must be none yet);
+ * ERR_PRECONDITION if not, after which the job is run again by the store where it can happen. */
+enum err store_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct twin_doc *twin, int64_t expected_version) MUST_USE;
+
+/* ---- the event log -------------------------------------------------------------------------- */
+
+struct event {
+    uint64_t sequence; /* given by the store: grows, never used twice in a hub */
+    int64_t enqueued_us;
+    struct span device_id;
+    struct span module_id;         /* empty: the device itself */
+    struct span system_properties; /* JSON object text */
+    struct span properties;        /* JSON object text */
+    struct span body;              /* any bytes */
+};
+
+enum err store_event_append(struct store_txn *txn, int64_t hub_id, const struct event *event,
+    uint64_t *ret_sequence) MUST_USE;
+
+typedef enum err event_visitor(void *self, const struct event *event);
+
+struct event_range {
+    uint64_t from;         /* the first sequence number of interest */
+    struct span device_id; /* empty: any */
+    struct span module_id; /* empty: any */
+    size_t limit;
+    size_t limit_bytes; /* ends behind the event that passes it */
+};
+
+/* Walks in order of sequence; `*ret_next` is where a later read goes on. */
+enum err store_event_read(struct store_txn *txn, int64_t hub_id, const struct event_range *range,
+    event_visitor *visit, void *self, uint64_t *ret_next) MUST_USE;
+/* The number that the next event will at least have. */
+enum err store_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next) MUST_USE;
+/* Drops events enqueued before `before_us`, at most `limit`. */
+enum err store_event_prune(struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit,
+    size_t *ret_dropped) MUST_USE;
+
+#endif

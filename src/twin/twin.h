@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The twin engine: (document, change) -> (document', what changed). Pure: no clock, no I/O, no
+ * state. It serves device and module twins alike, and implements Azure IoT Hub's semantics: JSON
+ * merge patch with arrays as leaves, null deletes, $metadata, versions, etag, limits.
+ *
+ * A document is kept as JSON texts ready to be sent, so that reading a twin parses nothing:
+ *
+ *   tags      {"env":"test"}                      "{}" when there are none
+ *   values    {"a":{"b":1.50},"c":"x"}            without $metadata and $version
+ *   metadata  {"$lastUpdated":"…","$lastUpdatedVersion":4,"a":{"$lastUpdated":"…",…}}
+ *
+ * Member order and the spelling of numbers are kept as they were sent. All spans are borrowed:
+ * those of a result live in the arena that was given.
+ */
+#ifndef GEMEL_TWIN_H
+#define GEMEL_TWIN_H
+
+#include "json.h"
+
+struct twin_section {
+    struct span values;
+    struct span metadata;
+    int64_t version; /* $version: 1 at creation, + 1 for each accepted change */
+};
+
+struct twin_doc {
+    struct span tags;
+    struct twin_section desired;
+    struct twin_section reported;
+    uint64_t etag;   /* counts service-side changes (tags, desired); 1 at creation */
+    int64_t version; /* counts changes of any part; 2 at creation */
+};
+
+/* Azure's limits; every one a setting of the hub. */
+struct twin_limits {
+    size_t key_bytes;      /* 1024 */
+    size_t string_bytes;   /* 4096 */
+    size_t property_bytes; /* 4096: one top-level property with all below it; 0: not judged */
+    size_t desired_bytes;  /* 32768, by the counting rule of the hub protocol */
+    size_t reported_bytes; /* 32768 */
+    size_t tags_bytes;     /* 8192 */
+    unsigned depth;        /* 10 */
+    int64_t integer_min;   /* -4503599627370496 */
+    int64_t integer_max;   /*  4503599627370495 */
+};
+
+extern const struct twin_limits twin_limits_default;
+
+enum twin_change_kind {
+    TWIN_PATCH,   /* service: merges "tags" and "properties"."desired" */
+    TWIN_REPLACE, /* service: replaces both; a part that is absent is cleared */
+    TWIN_REPORT,  /* device or module: the patch is the reported section's merge patch itself */
+};
+
+struct twin_change {
+    struct twin_doc doc; /* the document afterwards */
+    bool tags_changed;
+    bool desired_changed;
+    bool reported_changed;
+    /* What the connected client is told when desired changed, with its "$version": the patch as
+     * sent, or after a replace the difference with explicit nulls. Empty when it did not. */
+    struct span notification;
+};
+
+/* Makes the document of a new identity. Fails only for want of memory. */
+enum err twin_new(struct arena *arena, int64_t now_us, struct twin_doc *ret_doc) MUST_USE;
+
+/*
+ * Applies a change. `change` is the request body: for the service kinds an object with "tags" and
+ * "properties":{"desired"}; read-only members, "$metadata" and "$version" in it are ignored, as the
+ * SDKs send whole twins back. For TWIN_REPORT a key that begins with '$' is refused.
+ * ERR_ARGUMENT with the path of the offending value and what is allowed; ERR_MEMORY.
+ * Nothing is written to `ret_change` on failure.
+ */
+enum err twin_apply(struct arena *arena, const struct twin_doc *doc, enum twin_change_kind kind,
+    const struct json *change, const struct twin_limits *limits, int64_t now_us,
+    struct twin_change *ret_change, struct why *why) MUST_USE;
+
+/* Writes {"desired":{…,"$version":n},"reported":{…,"$version":n}}: what a client GETs over MQTT. */
+void twin_write_client(const struct twin_doc *doc, struct buf *out);
+
+/* Writes `"properties":{"desired":{…,"$metadata":{…},"$version":n},"reported":{…}}`, the part of
+ * the REST document that is the twin's own; the caller writes the members around it. */
+void twin_write_properties(const struct twin_doc *doc, struct buf *out);
+
+/* Writes the etag as IoT Hub does: base64 of the counter as 8 bytes, big endian; no quotes. */
+#define TWIN_ETAG_SIZE 16
+const char *twin_etag(uint64_t counter, char ret_text[TWIN_ETAG_SIZE]);
+
+#endif
