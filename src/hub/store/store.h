@@ -37,7 +37,8 @@ struct store_job {
 /* Queues a job; any thread. After store_close() began, done() gets ERR_UNAVAILABLE at once. */
 void store_submit(struct store *store, enum store_access access, struct store_job *job);
 
-/* Runs one job and waits for it: for start-up and offline commands only. */
+/* Runs one job and waits for it, without calling its done(): for start-up and offline commands
+ * only. */
 enum err store_run(struct store *store, enum store_access access, struct store_job *job) MUST_USE;
 
 /* Finishes what is queued, stops the threads, closes. NULL is fine. */
@@ -71,7 +72,8 @@ struct hub_record {
 
 enum err store_hub_list(struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs,
     size_t *ret_count) MUST_USE;
-/* ERR_CONFLICT if the name or one of the host names is taken; `why` of the job says which. */
+/* Makes a hub (id 0) or replaces one with its names and policies (ERR_NOT_FOUND). ERR_CONFLICT if
+ * the name or one of the host names is taken; `why` of the job says which. */
 enum err store_hub_put(
     struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id) MUST_USE;
 enum err store_hub_delete(struct store_txn *txn, int64_t hub_id) MUST_USE; /* with all it holds */
@@ -156,8 +158,9 @@ enum err store_identity_count(struct store_txn *txn, int64_t hub_id, struct span
     struct identity_counts *ret_counts) MUST_USE;
 
 /*
- * Notes that a client came or went. A session number belongs to one connection: "went" of a
- * session that is no longer the identity's current one changes nothing. ERR_NOT_FOUND.
+ * Notes that a client came or went. A session number belongs to one connection and grows: "came" of
+ * a session older than the identity's current one, and "went" of any but the current one, change
+ * nothing. An empty model id keeps the one there is. ERR_NOT_FOUND.
  */
 enum err store_connection_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, uint64_t session, bool connected, struct span model_id,
@@ -200,7 +203,10 @@ struct event_range {
     size_t limit_bytes; /* ends behind the event that passes it */
 };
 
-/* Walks in order of sequence; `*ret_next` is where a later read goes on. */
+/* Walks in order of sequence; `*ret_next` is where a later read goes on. One call looks at a
+ * bounded number of events, so it may give none although there are more that match: that is only so
+ * while
+ * `*ret_next` is below store_event_next(). */
 enum err store_event_read(struct store_txn *txn, int64_t hub_id, const struct event_range *range,
     event_visitor *visit, void *self, uint64_t *ret_next) MUST_USE;
 /* The number that the next event will at least have. */
