@@ -6,6 +6,10 @@
  *
  *   settings --apply--> [ Process | SystemInformation | Heartbeat | … ] --run, flush--> deliver()
  *
+ * Moments count on the mono clock from the first collection on, in whole intervals: a slower
+ * interval that is a multiple of a faster one coincides with it. A collector that fails is logged
+ * and counted, and never keeps the others from theirs.
+ *
  * Called from the agent's main loop only. A collector may have a thread of its own inside.
  */
 #ifndef GEMEL_COLLECTORS_H
@@ -17,18 +21,26 @@
 
 struct collectors;
 
+/* Azure's limit of a message, body and properties together, less room for the properties. */
+#define COLLECTORS_MESSAGE_BYTES (256u * 1024 - 4096)
+
 struct collectors_options {
     const struct clock *clock;
-    const char *proc_dir;   /* "/proc" */
-    const char *config_dir; /* where sysinfo.json may lie */
+    const char *proc_dir;   /* NULL: "/proc" */
+    const char *sys_dir;    /* NULL: "/sys" */
+    const char *etc_dir;    /* NULL: "/etc" (passwd, os-release) */
+    const char *config_dir; /* where sysinfo.json may lie; NULL: nowhere */
     const char *state_dir;
-    uint32_t (*random)(void); /* for the jitter of the first collection and event ids */
-    int64_t first_delay_us;   /* the first collection comes at a random time within this */
-    /* Takes one finished message (a JSON text); not ERR_NONE: it was not kept, and is counted. */
+    uint32_t (*random)(void);   /* for the jitter of the first collection and event ids */
+    int64_t first_delay_us;     /* the first collection comes at a random time within this */
+    size_t message_limit_bytes; /* of one body; 0: COLLECTORS_MESSAGE_BYTES */
+    /* Takes one finished message (a JSON text, schema docs/reference/events/message.schema.json);
+     * not ERR_NONE: it was not kept, and is counted as lost. */
     enum err (*deliver)(void *self, struct span body, size_t event_count);
     void *self;
 };
 
+/* Takes a copy of the options; the clock and the texts must live as long as the collectors. */
 enum err collectors_new(const struct collectors_options *options,
     struct collectors **ret_collectors, struct why *why) MUST_USE;
 void collectors_free(struct collectors *collectors); /* stops; NULL is fine */
@@ -36,19 +48,28 @@ void collectors_free(struct collectors *collectors); /* stops; NULL is fine */
 /*
  * Puts settings in force: starts, stops or restarts only the collectors whose settings differ from
  * those in force (all, the first time). If one cannot be put in force, what was in force before is
- * restored, and the error comes with the name of the field to blame in `*ret_field` (static text)
- * and the reason. Unsent events are not touched: call collectors_flush() before.
+ * restored, and the error comes with the name of the field to blame in `*ret_field` (static text;
+ * NULL when no field is to blame, as without memory) and the reason: these two are written on
+ * failure. Unsent events are not touched: call collectors_flush() before. A collector that is
+ * switched off delivers what it still holds.
  */
 enum err collectors_apply(struct collectors *collectors, const struct settings *settings,
     const char **ret_field, struct why *why) MUST_USE;
 
-/* Runs what is due and delivers it; returns the mono time (microseconds) of the next due moment. */
+/*
+ * Runs what is due and delivers it; returns the mono time (microseconds) of the next due moment,
+ * which is never more than an hour ahead. Before the first apply, and early, it does nothing.
+ */
 int64_t collectors_run(struct collectors *collectors);
 
 /* Delivers everything that event-based collectors hold, due or not. */
 void collectors_flush(struct collectors *collectors);
 
-/* Adds one member a collector: state, mode, and counters {"seen","sent","lost":{reason:n}}. */
+/*
+ * Adds one member a collector: {"state","starts","failures","interval_seconds","seen","waiting",
+ * "sent","lost":{reason:n}} and what it says of itself (Process: "source"). Everything seen is
+ * waiting, sent or lost; what the kernel dropped ("kernel_buffer") was lost without being seen.
+ */
 enum err collectors_status(
     struct collectors *collectors, struct arena *arena, struct json *object) MUST_USE;
 
