@@ -11,7 +11,15 @@
  *   metadata  {"$lastUpdated":"…","$lastUpdatedVersion":4,"a":{"$lastUpdated":"…",…}}
  *
  * Member order and the spelling of numbers are kept as they were sent. All spans are borrowed:
- * those of a result live in the arena that was given.
+ * those of a result live in the arena that was given, and are good as long as both it and what was
+ * passed in are.
+ *
+ * Names: not empty, free of '.', '$', '#', white space and control characters (C0, C1). Arrays are
+ * leaves, but free of null at any depth. Sizes are counted on what would be stored, by the hub's
+ * rule: bytes of a name, characters of a string without control characters, 8 for a number, 4 for a
+ * boolean. What that rule takes for nothing is bounded too: a section's JSON text by 8 times its
+ * limit, a number's literal by 128 characters. A part that is over its limit already (a limit was
+ * lowered) may shrink, and stay as it is.
  */
 #ifndef GEMEL_TWIN_H
 #define GEMEL_TWIN_H
@@ -36,11 +44,11 @@ struct twin_doc {
 struct twin_limits {
     size_t key_bytes;      /* 1024 */
     size_t string_bytes;   /* 4096 */
-    size_t property_bytes; /* 4096: one top-level property with all below it; 0: not judged */
+    size_t property_bytes; /* 4096: a top-level property's value, all below it; 0: not judged */
     size_t desired_bytes;  /* 32768, by the counting rule of the hub protocol */
     size_t reported_bytes; /* 32768 */
     size_t tags_bytes;     /* 8192 */
-    unsigned depth;        /* 10 */
+    unsigned depth;        /* 10 containers below the section's own object */
     int64_t integer_min;   /* -4503599627370496 */
     int64_t integer_max;   /*  4503599627370495 */
 };
@@ -59,7 +67,8 @@ struct twin_change {
     bool desired_changed;
     bool reported_changed;
     /* What the connected client is told when desired changed, with its "$version": the patch as
-     * sent, or after a replace the difference with explicit nulls. Empty when it did not. */
+     * sent, or where the section was replaced or cleared the difference, with explicit nulls, so
+     * that the SDKs' caches lose what went. Empty when it did not. */
     struct span notification;
 };
 
@@ -68,10 +77,18 @@ enum err twin_new(struct arena *arena, int64_t now_us, struct twin_doc *ret_doc)
 
 /*
  * Applies a change. `change` is the request body: for the service kinds an object with "tags" and
- * "properties":{"desired"}; read-only members, "$metadata" and "$version" in it are ignored, as the
- * SDKs send whole twins back. For TWIN_REPORT a key that begins with '$' is refused.
- * ERR_ARGUMENT with the path of the offending value and what is allowed; ERR_MEMORY.
- * Nothing is written to `ret_change` on failure.
+ * "properties":{"desired"}; read-only members of it are ignored, and so are "$metadata" and
+ * "$version" directly in a part, as the SDKs send whole twins back. For TWIN_REPORT every name that
+ * holds '$' is refused.
+ *
+ * What counts as a change: there is no comparison, a value that is sent again bumps versions and
+ * stamps again. A part of a TWIN_PATCH that names no property ("tags":{}) asks for nothing; null
+ * clears it. TWIN_REPLACE always changes both parts, TWIN_REPORT always the reported section, an
+ * empty one included. The etag grows by one for a change of tags or desired or both, the version by
+ * one for any.
+ *
+ * ERR_ARGUMENT with the path of the offending value and what is allowed; ERR_MEMORY; ERR_CORRUPT if
+ * `doc` is no document. Nothing is written to `ret_change` on failure.
  */
 enum err twin_apply(struct arena *arena, const struct twin_doc *doc, enum twin_change_kind kind,
     const struct json *change, const struct twin_limits *limits, int64_t now_us,
