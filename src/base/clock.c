@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <time.h>
 
+/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what can be written. */
+#define FIRST_SECOND INT64_C(-62135596800)
+#define LAST_SECOND INT64_C(253402300799)
+
 static int64_t read_clock(clockid_t id)
 {
     struct timespec at;
@@ -92,11 +96,12 @@ static bool take(struct span *text, size_t digits, char behind, int *ret_value)
     return true;
 }
 
+/* A point without a digit behind it is left where it is, and no offset begins with it. */
 static int64_t take_fraction(struct span *text)
 {
     int64_t micros = 0;
     int64_t unit = 100000;
-    if (text->len < 2 || text->ptr[0] != '.')
+    if (text->len < 2 || text->ptr[0] != '.' || text->ptr[1] < '0' || text->ptr[1] > '9')
         return 0;
     size_t at = 1;
     for (; at < text->len && text->ptr[at] >= '0' && text->ptr[at] <= '9'; at++) {
@@ -125,9 +130,15 @@ static bool take_offset(struct span text, int64_t *ret_seconds)
     return hours < 24 && minutes < 60;
 }
 
+static int days_in(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[month - 1] + (month == 2 && leap);
+}
+
 enum err clock_parse(struct span text, int64_t *ret_wall_us, struct why *why)
 {
-    static const int month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     struct span rest = text;
     int year;
     int month;
@@ -135,18 +146,22 @@ enum err clock_parse(struct span text, int64_t *ret_wall_us, struct why *why)
     int hour;
     int minute;
     int second;
-    int64_t offset;
+    int64_t offset = 0;
+    int64_t seconds = 0;
     bool ok = take(&rest, 4, '-', &year) && take(&rest, 2, '-', &month) &&
               take(&rest, 2, 'T', &day) && take(&rest, 2, ':', &hour) &&
               take(&rest, 2, ':', &minute) && take(&rest, 2, '\0', &second);
     int64_t micros = ok ? take_fraction(&rest) : 0;
     ok = ok && take_offset(rest, &offset) && year >= 1 && month >= 1 && month <= 12 && day >= 1 &&
-         day <= month_days[month - 1] && hour < 24 && minute < 60 && second < 60;
+         day <= days_in(year, month) && hour < 24 && minute < 60 && second < 60;
+    if (ok) {
+        seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+        /* An offset must not carry it out of the years that can be written. */
+        ok = seconds >= FIRST_SECOND && seconds <= LAST_SECOND;
+    }
     if (!ok)
         return fail(ERR_FORMAT, why, "'%.*s' is no time of the form 2026-01-02T03:04:05Z",
             (int)(text.len > 40 ? 40 : text.len), text.ptr == NULL ? "" : text.ptr);
-    int64_t seconds =
-        days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
     *ret_wall_us = seconds * 1000000 + micros;
     return ERR_NONE;
 }

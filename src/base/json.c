@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* An object with more members than this looks for duplicates by hash. */
+/* An object with more members than this looks for duplicates by sorting. */
 #define FEW_MEMBERS 12u
 
 struct parser {
@@ -239,44 +238,44 @@ static void link_child(struct json *container, struct json *child)
     container->count++;
 }
 
-static uint32_t hash(struct span text)
+/* Of two members with one name the earlier comes first. */
+static int by_name(const void *left, const void *right)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < text.len; i++)
-        h = (h ^ (unsigned char)text.ptr[i]) * 16777619u;
-    return h;
+    const struct json *a = *(const struct json *const *)left;
+    const struct json *b = *(const struct json *const *)right;
+    int order = span_compare(a->key, b->key);
+    return order != 0 ? order : (a->offset > b->offset) - (a->offset < b->offset);
 }
 
-/* Returns a member whose name an earlier one has, or NULL. */
-static const struct json *find_duplicate(const struct json *object, bool *ret_no_memory)
+/* Sorting, not hashing: names chosen to collide must not make it slow. */
+static enum err find_duplicate_of_many(const struct json *object, const struct json **ret_duplicate)
 {
-    *ret_no_memory = false;
-    if (object->count <= FEW_MEMBERS) {
-        json_each (a, object)
-            for (const struct json *b = a->next; b != NULL; b = b->next)
-                if (span_eq(a->key, b->key))
-                    return b;
-        return NULL;
-    }
-    size_t size = 32;
-    while (size < (size_t)object->count * 2)
-        size *= 2;
-    const struct json **table = mem_alloc(size * sizeof(const struct json *));
-    if (table == NULL) {
-        *ret_no_memory = true;
-        return NULL;
-    }
-    const struct json *duplicate = NULL;
-    for (const struct json *a = object->first; a != NULL && duplicate == NULL; a = a->next) {
-        size_t slot = hash(a->key) & (size - 1);
-        while (table[slot] != NULL && !span_eq(table[slot]->key, a->key))
-            slot = (slot + 1) & (size - 1);
-        if (table[slot] != NULL)
-            duplicate = a;
-        table[slot] = a;
-    }
-    mem_free(table);
-    return duplicate;
+    const struct json **members = mem_alloc(object->count * sizeof(const struct json *));
+    if (members == NULL)
+        return ERR_MEMORY;
+    size_t count = 0;
+    json_each (member, object)
+        members[count++] = member;
+    qsort(members, count, sizeof(const struct json *), by_name);
+    *ret_duplicate = NULL;
+    for (size_t i = 1; i < count && *ret_duplicate == NULL; i++)
+        if (span_eq(members[i - 1]->key, members[i]->key))
+            *ret_duplicate = members[i];
+    mem_free(members);
+    return ERR_NONE;
+}
+
+/* Finds a member whose name an earlier one has; NULL: there is none. */
+static enum err find_duplicate(const struct json *object, const struct json **ret_duplicate)
+{
+    if (object->count > FEW_MEMBERS)
+        return find_duplicate_of_many(object, ret_duplicate);
+    *ret_duplicate = NULL;
+    json_each (a, object)
+        for (const struct json *b = a->next; b != NULL; b = b->next)
+            if (span_eq(a->key, b->key))
+                *ret_duplicate = b;
+    return ERR_NONE;
 }
 
 static enum err parse_member_name(struct parser *p, struct json *member)
@@ -297,9 +296,8 @@ static enum err parse_member_name(struct parser *p, struct json *member)
 
 static enum err refuse_duplicate(struct parser *p, const struct json *object)
 {
-    bool memory;
-    const struct json *duplicate = find_duplicate(object, &memory);
-    if (memory)
+    const struct json *duplicate;
+    if (find_duplicate(object, &duplicate) != ERR_NONE)
         return no_memory(p);
     if (duplicate == NULL)
         return ERR_NONE;

@@ -16,6 +16,11 @@ struct span {
 };
 
 #define SPAN_LIT(literal) ((struct span){"" literal, sizeof(literal) - 1})
+/* The same as an initializer, for static tables. */
+#define SPAN_INIT(literal)                                                                         \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 #define SPAN_NONE ((struct span){NULL, 0})
 
 /* For printf: "%.*s", SPAN_ARG(span). */
