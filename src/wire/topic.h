@@ -20,10 +20,10 @@ enum topic_kind {
     /* client to hub */
     TOPIC_EVENTS,          /* properties */
     TOPIC_TWIN_GET,        /* rid */
-    TOPIC_TWIN_REPORTED,   /* rid, version (0: unconditional) */
+    TOPIC_TWIN_REPORTED,   /* rid, version */
     TOPIC_METHOD_RESPONSE, /* rid, status */
     /* hub to client */
-    TOPIC_TWIN_RESPONSE, /* rid, status, version (0: absent) */
+    TOPIC_TWIN_RESPONSE, /* rid, status, version */
     TOPIC_TWIN_DESIRED,  /* version */
     TOPIC_METHOD,        /* method, rid */
     TOPIC_C2D,           /* properties */
@@ -34,14 +34,14 @@ struct topic {
     struct span properties; /* the bag, encoded, without a leading '?' and a trailing '/' */
     struct span rid;        /* never empty where it belongs to the kind */
     struct span method;
-    int64_t version;
+    int64_t version; /* 0: not given; -1: given, but none that a twin can have */
     int32_t status;
 };
 
 /*
  * Reads the topic of a PUBLISH that a client sent. ERR_NOT_FOUND: no topic of the hub;
  * ERR_FORBIDDEN: the topic of another device or module; ERR_ARGUMENT: missing or empty $rid, bad
- * $version, bad status.
+ * status.
  */
 enum err topic_parse_from_client(struct span text, const struct topic_owner *owner,
     struct topic *ret_topic, struct why *why) MUST_USE;
