@@ -174,10 +174,20 @@ static enum err parse_string(struct parser *p, struct span *ret_text)
 {
     size_t start = p->at;
     size_t end = start;
-    while (end < p->text.len && p->text.ptr[end] != '"')
-        end += p->text.ptr[end] == '\\' ? 2u : 1u;
+    bool plain = true; /* ASCII without escapes and control characters: nearly every string */
+    while (end < p->text.len && p->text.ptr[end] != '"') {
+        unsigned char c = (unsigned char)p->text.ptr[end];
+        plain = plain && c >= 0x20 && c < 0x80 && c != '\\';
+        end += c == '\\' ? 2u : 1u;
+    }
     if (end >= p->text.len)
         return refuse(p, start - 1, "the string has no end");
+    if (plain) {
+        p->at = end + 1;
+        return arena_span(p->arena, (struct span){p->text.ptr + start, end - start}, ret_text)
+                   ? ERR_NONE
+                   : no_memory(p);
+    }
     char *bytes = arena_alloc(p->arena, end - start + 1);
     if (bytes == NULL)
         return no_memory(p);
