@@ -15,6 +15,7 @@
 
 static struct arena arena;
 static uint64_t random_state;
+static uint64_t story_seed;
 
 static unsigned pick(unsigned below)
 {
@@ -206,17 +207,20 @@ static void run_story(uint64_t seed)
 
 static void random_changes_agree_with_a_naive_implementation(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= 300; seed++) {
-        if (seed % 100 == 0)
-            print_message("seeds up to %llu\n", (unsigned long long)seed);
-        run_story(seed);
-    }
+    for (story_seed = 1; story_seed <= 300; story_seed++)
+        run_story(story_seed);
+}
+
+static int tell_the_seed(void **state UNUSED)
+{
+    print_message("the last seed was %llu\n", (unsigned long long)story_seed);
+    return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_changes_agree_with_a_naive_implementation),
+        cmocka_unit_test_teardown(random_changes_agree_with_a_naive_implementation, tell_the_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
