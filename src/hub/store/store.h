@@ -136,7 +136,10 @@ typedef enum err identity_visitor(void *self, const struct identity *identity,
 struct identity_range {
     bool modules;          /* modules instead of devices */
     struct span device_id; /* modules: of this device; empty: of all devices */
-    struct span after;     /* devices: ids behind this one, bytewise; empty: from the first */
+    /* Only what stands behind this: a device id, or the module id in the list of one device; in the
+     * list of all modules the pair of device id and `after_module`. Empty: from the first. */
+    struct span after;
+    struct span after_module;
     size_t limit;
     bool with_twins;
 };

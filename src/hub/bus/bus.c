@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus_priv.h"
+
+void bus_free(struct bus *bus)
+{
+    if (bus != NULL)
+        bus->driver->free(bus);
+}
+
+enum err bus_session_open(struct bus *bus, int64_t hub_id, struct span device_id,
+    struct span module_id, struct session_sink *sink, uint64_t *ret_session)
+{
+    must(device_id.len > 0 && sink != NULL);
+    return bus->driver->session_open(bus, hub_id, device_id, module_id, sink, ret_session);
+}
+
+void bus_session_close(struct bus *bus, uint64_t session)
+{
+    bus->driver->session_close(bus, session);
+}
+
+void bus_desired(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    struct span payload, int64_t version)
+{
+    bus->driver->desired(bus, hub_id, device_id, module_id, payload, version);
+}
+
+void bus_end(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    enum session_end reason)
+{
+    bus->driver->end(bus, hub_id, device_id, module_id, reason);
+}
+
+void bus_end_hub(struct bus *bus, int64_t hub_id)
+{
+    bus->driver->end_hub(bus, hub_id);
+}
+
+void bus_set_event_listener(struct bus *bus, bus_event_listener *listener, void *self)
+{
+    bus->listener = listener;
+    bus->listener_self = self;
+}
+
+void bus_events_appended(struct bus *bus, int64_t hub_id, uint64_t sequence)
+{
+    bus->driver->events_appended(bus, hub_id, sequence);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a bus must offer: a driver embeds `struct bus` as its first member and fills one const
+ * `struct bus_driver`. Every function is required and keeps the contract of its namesake in bus.h.
+ */
+#ifndef GEMEL_BUS_PRIV_H
+#define GEMEL_BUS_PRIV_H
+
+#include "bus.h"
+
+struct bus_driver {
+    const char *name;
+    void (*free)(struct bus *bus);
+    enum err (*session_open)(struct bus *bus, int64_t hub_id, struct span device_id,
+        struct span module_id, struct session_sink *sink, uint64_t *ret_session);
+    void (*session_close)(struct bus *bus, uint64_t session);
+    void (*desired)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+        struct span payload, int64_t version);
+    void (*end)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+        enum session_end reason);
+    void (*end_hub)(struct bus *bus, int64_t hub_id);
+    void (*events_appended)(struct bus *bus, int64_t hub_id, uint64_t sequence);
+};
+
+struct bus {
+    const struct bus_driver *driver;
+    bus_event_listener *listener; /* set before any other thread knows the bus */
+    void *listener_self;
+};
+
+#endif

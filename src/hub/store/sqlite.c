@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job_queue.h"
+#include "log.h"
+#include "sqlite_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096u
+
+/* Past so many times checkpoint_kib the writer carries the log back itself: while it writes, the
+ * checkpointer never reaches the log's end, and only there the log starts again at its front. */
+#define LOG_HARD_FACTOR 4u
+
+struct reader {
+    struct sqlite_store *store;
+    struct sqlite_conn conn;
+    pthread_t thread;
+    bool started;
+};
+
+struct sqlite_store {
+    struct store base;
+    struct sqlite_options options;
+    int lock_file;
+
+    struct job_queue writes;
+    struct sqlite_conn writer;
+    pthread_t writer_thread;
+    bool writer_started;
+    enum err *results; /* of the jobs of the running group */
+    int log_pages;     /* in the write-ahead log, as of the last commit */
+
+    struct job_queue reads;
+    struct reader *readers;
+
+    struct sqlite_conn checkpointer;
+    pthread_t checkpoint_thread;
+    bool checkpoint_started;
+    pthread_mutex_t checkpoint_lock;
+    pthread_cond_t checkpoint_changed;
+    bool checkpoint_wanted;
+    bool checkpoint_stop;
+};
+
+const struct sqlite_options sqlite_options_default = {
+    .group_jobs = 512,
+    .readers = 2,
+    .cache_kib = 16384,
+    .busy_ms = 10000,
+    .checkpoint_kib = 4096,
+};
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+static const struct store_driver driver;
+
+static struct sqlite_txn txn_of(struct sqlite_conn *conn, bool writable)
+{
+    return (struct sqlite_txn){
+        .base = {.driver = &driver, .writable = writable},
+        .conn = conn,
+    };
+}
+
+static enum err run_job(struct sqlite_txn *txn, struct store_job *job)
+{
+    job->why.text[0] = '\0';
+    txn->base.why = &job->why;
+    txn->wrote = false;
+    return job->run(job, &txn->base);
+}
+
+/* SQLite has rolled back by itself after some failures: a full disk, no memory. */
+static void roll_back(struct sqlite_conn *conn)
+{
+    struct why why;
+    if (!sqlite3_get_autocommit(conn->db) && sqlite_conn_run(conn, SQL_ROLLBACK, &why) != ERR_NONE)
+        log_error("store", "rollback failed: %s", why.text);
+}
+
+static enum err commit(struct sqlite_conn *conn, struct why *why)
+{
+    enum err err = sqlite_conn_run(conn, SQL_COMMIT, why);
+    if (err != ERR_NONE)
+        roll_back(conn);
+    return err;
+}
+
+/* ---- the writer ------------------------------------------------------------------------------ */
+
+/*
+ * Runs the jobs in one transaction. False when it cannot be committed as a whole, because a job
+ * failed after it had written, or the medium failed: then nothing was written, nobody was told, and
+ * each job must be run alone.
+ */
+static bool run_together(struct sqlite_store *store, struct store_job *first)
+{
+    struct sqlite_conn *conn = &store->writer;
+    struct why why;
+    if (sqlite_conn_run(conn, SQL_BEGIN_WRITE, &why) != ERR_NONE)
+        return false;
+    struct sqlite_txn txn = txn_of(conn, true);
+    size_t count = 0;
+    for (struct store_job *job = first; job != NULL; job = job->next) {
+        enum err err = run_job(&txn, job);
+        store->results[count++] = err;
+        if ((err != ERR_NONE && txn.wrote) || sqlite3_get_autocommit(conn->db)) {
+            roll_back(conn);
+            return false;
+        }
+    }
+    if (commit(conn, &why) != ERR_NONE)
+        return false;
+    count = 0;
+    for (struct store_job *job = first; job != NULL;) {
+        struct store_job *next = job->next;
+        job->done(job, store->results[count++]);
+        job = next;
+    }
+    return true;
+}
+
+static void run_alone(struct sqlite_store *store, struct store_job *job)
+{
+    struct sqlite_conn *conn = &store->writer;
+    enum err err = sqlite_conn_run(conn, SQL_BEGIN_WRITE, &job->why);
+    if (err == ERR_NONE) {
+        struct sqlite_txn txn = txn_of(conn, true);
+        err = run_job(&txn, job);
+        if (err == ERR_NONE)
+            err = commit(conn, &job->why);
+        else
+            roll_back(conn);
+    }
+    job->done(job, err);
+}
+
+static void carry_log_back(struct sqlite_conn *conn)
+{
+    int pages = 0;
+    int carried = 0;
+    int code =
+        sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &carried);
+    struct why why;
+    if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY) {
+        (void)sqlite_error(conn->db, code, &why);
+        log_warn(
+            "store", "the log cannot be carried back into the database file yet: %s", why.text);
+    }
+}
+
+static int soft_limit_pages(const struct sqlite_store *store)
+{
+    return (int)(store->options.checkpoint_kib / (PAGE_BYTES / 1024));
+}
+
+static void *writer_main(void *argument)
+{
+    struct sqlite_store *store = argument;
+    struct store_job *first = NULL;
+    for (;;) {
+        size_t count = job_queue_take(&store->writes, store->options.group_jobs, &first);
+        if (count == 0)
+            return NULL;
+        if (count == 1 || !run_together(store, first)) {
+            for (struct store_job *job = first; job != NULL;) {
+                struct store_job *next = job->next;
+                run_alone(store, job);
+                job = next;
+            }
+        }
+        if (store->log_pages >= soft_limit_pages(store) * (int)LOG_HARD_FACTOR)
+            carry_log_back(&store->writer);
+    }
+}
+
+static int on_commit(void *argument, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    struct sqlite_store *store = argument;
+    store->log_pages = pages;
+    if (pages >= soft_limit_pages(store)) {
+        pthread_mutex_lock(&store->checkpoint_lock);
+        if (!store->checkpoint_wanted) {
+            store->checkpoint_wanted = true;
+            pthread_cond_signal(&store->checkpoint_changed);
+        }
+        pthread_mutex_unlock(&store->checkpoint_lock);
+    }
+    return SQLITE_OK;
+}
+
+static void *checkpoint_main(void *argument)
+{
+    struct sqlite_store *store = argument;
+    pthread_mutex_lock(&store->checkpoint_lock);
+    while (!store->checkpoint_stop) {
+        if (!store->checkpoint_wanted) {
+            pthread_cond_wait(&store->checkpoint_changed, &store->checkpoint_lock);
+            continue;
+        }
+        pthread_mutex_unlock(&store->checkpoint_lock);
+        carry_log_back(&store->checkpointer);
+        pthread_mutex_lock(&store->checkpoint_lock);
+        store->checkpoint_wanted = false;
+    }
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    return NULL;
+}
+
+/* ---- readers --------------------------------------------------------------------------------- */
+
+static void *reader_main(void *argument)
+{
+    struct reader *reader = argument;
+    struct store_job *job = NULL;
+    while (job_queue_take(&reader->store->reads, 1, &job) > 0) {
+        enum err err = sqlite_conn_run(&reader->conn, SQL_BEGIN_READ, &job->why);
+        if (err == ERR_NONE) {
+            struct sqlite_txn txn = txn_of(&reader->conn, false);
+            err = run_job(&txn, job);
+            roll_back(&reader->conn);
+        }
+        job->done(job, err);
+    }
+    return NULL;
+}
+
+static void sqlite_submit(struct store *base, enum store_access access, struct store_job *job)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (!job_queue_put(access == STORE_WRITE ? &store->writes : &store->reads, job)) {
+        why_set(&job->why, "the store is closing");
+        job->done(job, ERR_UNAVAILABLE);
+    }
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static void stop_threads(struct sqlite_store *store)
+{
+    job_queue_close(&store->writes);
+    job_queue_close(&store->reads);
+    if (store->writer_started)
+        pthread_join(store->writer_thread, NULL);
+    for (unsigned i = 0; store->readers != NULL && i < store->options.readers; i++)
+        if (store->readers[i].started)
+            pthread_join(store->readers[i].thread, NULL);
+    pthread_mutex_lock(&store->checkpoint_lock);
+    store->checkpoint_stop = true;
+    pthread_cond_signal(&store->checkpoint_changed);
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    if (store->checkpoint_started)
+        pthread_join(store->checkpoint_thread, NULL);
+}
+
+static void sqlite_close(struct store *base)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    stop_threads(store);
+    for (unsigned i = 0; store->readers != NULL && i < store->options.readers; i++)
+        sqlite_conn_close(&store->readers[i].conn);
+    sqlite_conn_close(&store->checkpointer);
+    sqlite_conn_close(&store->writer);
+    job_queue_done(&store->writes);
+    job_queue_done(&store->reads);
+    pthread_cond_destroy(&store->checkpoint_changed);
+    pthread_mutex_destroy(&store->checkpoint_lock);
+    if (store->lock_file >= 0)
+        close(store->lock_file);
+    mem_free(store->readers);
+    mem_free(store->results);
+    mem_free(store);
+}
+
+static enum err lock_directory(struct sqlite_store *store, struct why *why)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/lock", store->options.directory);
+    store->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_file < 0)
+        return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "%s: %s", path, strerror(errno));
+    if (flock(store->lock_file, LOCK_EX | LOCK_NB) == 0)
+        return ERR_NONE;
+    if (errno != EWOULDBLOCK)
+        return fail(ERR_IO, why, "%s: %s", path, strerror(errno));
+    return fail(ERR_CONFLICT, why, "the data directory %s is in use by another gemel-hub",
+        store->options.directory);
+}
+
+/* The file is made here, so that its mode (and with it that of the log) is not the umask's choice.
+ */
+static enum err find_file(const struct sqlite_options *options, struct why *why)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/" STORE_SQLITE_FILE, options->directory);
+    int file = open(path, O_RDWR | O_CLOEXEC | (options->create ? O_CREAT : 0), 0600);
+    if (file < 0 && errno == ENOENT)
+        return fail(ERR_NOT_FOUND, why, "there is no database %s (gemel-hub init makes one)", path);
+    if (file < 0)
+        return fail(ERR_IO, why, "%s: %s", path, strerror(errno));
+    close(file);
+    return ERR_NONE;
+}
+
+static enum err limit_size(struct sqlite_store *store, struct why *why)
+{
+    if (store->options.max_bytes == 0)
+        return ERR_NONE;
+    char text[64];
+    snprintf(text, sizeof(text), "PRAGMA max_page_count = %llu",
+        (unsigned long long)(store->options.max_bytes / PAGE_BYTES));
+    int code = sqlite3_exec(store->writer.db, text, NULL, NULL, NULL);
+    return code == SQLITE_OK ? ERR_NONE : sqlite_error(store->writer.db, code, why);
+}
+
+static enum err open_connections(struct sqlite_store *store, struct why *why)
+{
+    const struct sqlite_options *options = &store->options;
+    enum err err = sqlite_conn_open(&store->writer, options, true, why);
+    if (err == ERR_NONE)
+        err = sqlite_schema_update(store->writer.db, why);
+    if (err == ERR_NONE)
+        err = limit_size(store, why);
+    if (err == ERR_NONE)
+        err = sqlite_conn_open(&store->checkpointer, options, false, why);
+    for (unsigned i = 0; i < options->readers && err == ERR_NONE; i++) {
+        store->readers[i].store = store;
+        err = sqlite_conn_open(&store->readers[i].conn, options, false, why);
+    }
+    return err;
+}
+
+static enum err start_threads(struct sqlite_store *store, struct why *why)
+{
+    sqlite3_wal_hook(store->writer.db, on_commit, store);
+    store->writer_started = pthread_create(&store->writer_thread, NULL, writer_main, store) == 0;
+    store->checkpoint_started =
+        pthread_create(&store->checkpoint_thread, NULL, checkpoint_main, store) == 0;
+    bool all = store->writer_started && store->checkpoint_started;
+    for (unsigned i = 0; i < store->options.readers; i++) {
+        struct reader *reader = &store->readers[i];
+        reader->started = pthread_create(&reader->thread, NULL, reader_main, reader) == 0;
+        all = all && reader->started;
+    }
+    return all ? ERR_NONE : fail(ERR_MEMORY, why, "the store's threads cannot be started");
+}
+
+enum err store_open_sqlite(
+    const struct sqlite_options *options, struct store **ret_store, struct why *why)
+{
+    must(options->directory != NULL && options->group_jobs > 0 && options->readers > 0);
+    struct sqlite_store *store = mem_alloc(sizeof(*store));
+    if (store == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the store");
+    store->base.driver = &driver;
+    store->options = *options;
+    store->lock_file = -1;
+    job_queue_init(&store->writes);
+    job_queue_init(&store->reads);
+    pthread_mutex_init(&store->checkpoint_lock, NULL);
+    pthread_cond_init(&store->checkpoint_changed, NULL);
+    store->results = mem_alloc(options->group_jobs * sizeof(*store->results));
+    store->readers = mem_alloc(options->readers * sizeof(*store->readers));
+    enum err err = store->results == NULL || store->readers == NULL
+                       ? fail(ERR_MEMORY, why, "no memory for the store")
+                       : ERR_NONE;
+    if (err == ERR_NONE)
+        err = lock_directory(store, why);
+    if (err == ERR_NONE)
+        err = find_file(options, why);
+    if (err == ERR_NONE)
+        err = open_connections(store, why);
+    if (err == ERR_NONE)
+        err = start_threads(store, why);
+    if (err != ERR_NONE) {
+        sqlite_close(&store->base);
+        return err;
+    }
+    store->options.directory = NULL; /* the caller's */
+    *ret_store = &store->base;
+    return ERR_NONE;
+}
+
+static const struct store_driver driver = {
+    .name = "sqlite",
+    .submit = sqlite_submit,
+    .close = sqlite_close,
+    .hub_list = sqlite_hub_list,
+    .hub_put = sqlite_hub_put,
+    .hub_delete = sqlite_hub_delete,
+    .account_get = sqlite_account_get,
+    .account_put = sqlite_account_put,
+    .identity_get = sqlite_identity_get,
+    .identity_insert = sqlite_identity_insert,
+    .identity_update = sqlite_identity_update,
+    .identity_delete = sqlite_identity_delete,
+    .identity_list = sqlite_identity_list,
+    .identity_count = sqlite_identity_count,
+    .connection_put = sqlite_connection_put,
+    .connection_reset = sqlite_connection_reset,
+    .twin_get = sqlite_twin_get,
+    .twin_put = sqlite_twin_put,
+    .event_append = sqlite_event_append,
+    .event_read = sqlite_event_read,
+    .event_next = sqlite_event_next,
+    .event_prune = sqlite_event_prune,
+};

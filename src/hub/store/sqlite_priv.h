@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the SQLite store. A connection belongs to one thread at a time and keeps its prepared
+ * statements. A query borrows one: parameters are bound, and columns read, one after the other:
+ *
+ *   AUTO(query_done) struct query query = query_open(txn, SQL_TWIN_GET);
+ *   query_put_int(&query, hub_id);
+ *   enum err err = query_row(&query);       a row | ERR_NOT_FOUND | a failure
+ *   version = query_int(&query);
+ *
+ * Failures of the medium go into the why of the transaction.
+ */
+#ifndef GEMEL_SQLITE_PRIV_H
+#define GEMEL_SQLITE_PRIV_H
+
+#include "store_priv.h"
+#include "store_sqlite.h"
+
+#include <sqlite3.h>
+
+enum sql {
+#define SQL(name, text) SQL_##name,
+#include "sqlite_sql.def"
+#undef SQL
+    SQL_COUNT
+};
+
+struct sqlite_conn {
+    sqlite3 *db;
+    sqlite3_stmt *prepared[SQL_COUNT];
+};
+
+struct sqlite_txn {
+    struct store_txn base;
+    struct sqlite_conn *conn;
+    bool wrote; /* the running job changed something */
+};
+
+/* Opens a connection with this store's settings. */
+enum err sqlite_conn_open(struct sqlite_conn *conn, const struct sqlite_options *options,
+    bool writer, struct why *why) MUST_USE;
+void sqlite_conn_close(struct sqlite_conn *conn);
+
+/* Runs a statement that has no parameters and no rows. */
+enum err sqlite_conn_run(struct sqlite_conn *conn, enum sql sql, struct why *why) MUST_USE;
+
+/* Turns a result code of SQLite's into ours, with a sentence. */
+enum err sqlite_error(sqlite3 *db, int code, struct why *why);
+
+/* Brings an open database up to the newest step. */
+enum err sqlite_schema_update(sqlite3 *db, struct why *why) MUST_USE;
+
+/* Returns the newest step that this program knows, and whether the file is one of ours. */
+int sqlite_schema_newest(void);
+
+struct query {
+    struct sqlite_txn *txn;
+    sqlite3_stmt *stmt;
+    bool own; /* the cached one was in use: this is another */
+    int code; /* the first failure, in SQLite's terms */
+    int parameter;
+    int column;
+};
+
+struct query query_open(struct store_txn *txn, enum sql sql);
+void query_done(struct query *query);
+
+void query_put_int(struct query *query, int64_t value);
+void query_put_text(struct query *query, struct span text);
+void query_put_bytes(struct query *query, struct span bytes);
+
+/* Steps to the next row; ERR_NOT_FOUND behind the last. */
+enum err query_row(struct query *query) MUST_USE;
+
+/* Runs a statement that changes rows; `ret_changed` may be NULL. */
+enum err query_change(struct query *query, int64_t *ret_changed) MUST_USE;
+
+int64_t query_int(struct query *query);
+/* Borrows the column until the next row. */
+struct span query_span(struct query *query);
+/* Copies the column; false: no memory. */
+bool query_copy(struct query *query, struct arena *arena, struct span *ret_text) MUST_USE;
+
+/* The functions of the driver, by the file that holds them. */
+enum err sqlite_hub_list(
+    struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs, size_t *ret_count);
+enum err sqlite_hub_put(struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id);
+enum err sqlite_hub_delete(struct store_txn *txn, int64_t hub_id);
+enum err sqlite_account_get(
+    struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account);
+enum err sqlite_account_put(struct store_txn *txn, const struct account *account);
+
+enum err sqlite_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct identity *ret_identity);
+enum err sqlite_identity_insert(
+    struct store_txn *txn, int64_t hub_id, const struct identity *identity);
+enum err sqlite_identity_update(
+    struct store_txn *txn, int64_t hub_id, const struct identity *identity);
+enum err sqlite_identity_delete(
+    struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id);
+enum err sqlite_identity_list(struct store_txn *txn, int64_t hub_id,
+    const struct identity_range *range, identity_visitor *visit, void *self);
+enum err sqlite_identity_count(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct identity_counts *ret_counts);
+enum err sqlite_connection_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint64_t session, bool connected, struct span model_id, int64_t now_us);
+enum err sqlite_connection_reset(struct store_txn *txn, int64_t now_us);
+
+enum err sqlite_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct twin_doc *ret_twin);
+enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct twin_doc *twin, int64_t expected_version);
+/* The twin of an identity by its row number; ERR_NOT_FOUND. Borrowed from `query`. */
+enum err sqlite_twin_of(struct query *query, int64_t identity, struct twin_doc *ret_twin);
+
+enum err sqlite_event_append(
+    struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);
+enum err sqlite_event_read(struct store_txn *txn, int64_t hub_id, const struct event_range *range,
+    event_visitor *visit, void *self, uint64_t *ret_next);
+enum err sqlite_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next);
+enum err sqlite_event_prune(
+    struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit, size_t *ret_dropped);
+
+#endif

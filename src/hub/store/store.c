@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store_priv.h"
+
+#include <pthread.h>
+
+void store_submit(struct store *store, enum store_access access, struct store_job *job)
+{
+    must(job->run != NULL && job->done != NULL);
+    job->next = NULL;
+    job->why.text[0] = '\0';
+    store->driver->submit(store, access, job);
+}
+
+void store_close(struct store *store)
+{
+    if (store != NULL)
+        store->driver->close(store);
+}
+
+/* ---- a job that somebody waits for ----------------------------------------------------------- */
+
+struct awaited_job {
+    struct store_job job;
+    struct store_job *inner;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool finished;
+    enum err result;
+};
+
+static enum err awaited_run(struct store_job *job, struct store_txn *txn)
+{
+    struct awaited_job *awaited = (struct awaited_job *)job;
+    return awaited->inner->run(awaited->inner, txn);
+}
+
+static void awaited_done(struct store_job *job, enum err result)
+{
+    struct awaited_job *awaited = (struct awaited_job *)job;
+    pthread_mutex_lock(&awaited->lock);
+    awaited->result = result;
+    awaited->finished = true;
+    pthread_cond_signal(&awaited->changed);
+    pthread_mutex_unlock(&awaited->lock);
+}
+
+enum err store_run(struct store *store, enum store_access access, struct store_job *job)
+{
+    struct awaited_job awaited = {
+        .job = {.run = awaited_run, .done = awaited_done},
+        .inner = job,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .changed = PTHREAD_COND_INITIALIZER,
+    };
+    store_submit(store, access, &awaited.job);
+    pthread_mutex_lock(&awaited.lock);
+    while (!awaited.finished)
+        pthread_cond_wait(&awaited.changed, &awaited.lock);
+    pthread_mutex_unlock(&awaited.lock);
+    pthread_cond_destroy(&awaited.changed);
+    pthread_mutex_destroy(&awaited.lock);
+    job->why = awaited.job.why;
+    return awaited.result;
+}
+
+/* ---- the typed functions --------------------------------------------------------------------- */
+
+enum err store_hub_list(
+    struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs, size_t *ret_count)
+{
+    return txn->driver->hub_list(txn, arena, ret_hubs, ret_count);
+}
+
+enum err store_hub_put(struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id)
+{
+    must(txn->writable);
+    return txn->driver->hub_put(txn, hub, ret_id);
+}
+
+enum err store_hub_delete(struct store_txn *txn, int64_t hub_id)
+{
+    must(txn->writable);
+    return txn->driver->hub_delete(txn, hub_id);
+}
+
+enum err store_account_get(
+    struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account)
+{
+    return txn->driver->account_get(txn, arena, user, ret_account);
+}
+
+enum err store_account_put(struct store_txn *txn, const struct account *account)
+{
+    must(txn->writable);
+    return txn->driver->account_put(txn, account);
+}
+
+enum err store_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct identity *ret_identity)
+{
+    return txn->driver->identity_get(txn, arena, hub_id, device_id, module_id, ret_identity);
+}
+
+enum err store_identity_insert(
+    struct store_txn *txn, int64_t hub_id, const struct identity *identity)
+{
+    must(txn->writable && identity->device_id.len > 0);
+    return txn->driver->identity_insert(txn, hub_id, identity);
+}
+
+enum err store_identity_update(
+    struct store_txn *txn, int64_t hub_id, const struct identity *identity)
+{
+    must(txn->writable);
+    return txn->driver->identity_update(txn, hub_id, identity);
+}
+
+enum err store_identity_delete(
+    struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id)
+{
+    must(txn->writable);
+    return txn->driver->identity_delete(txn, hub_id, device_id, module_id);
+}
+
+enum err store_identity_list(struct store_txn *txn, int64_t hub_id,
+    const struct identity_range *range, identity_visitor *visit, void *self)
+{
+    return txn->driver->identity_list(txn, hub_id, range, visit, self);
+}
+
+enum err store_identity_count(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct identity_counts *ret_counts)
+{
+    return txn->driver->identity_count(txn, hub_id, device_id, ret_counts);
+}
+
+enum err store_connection_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint64_t session, bool connected, struct span model_id, int64_t now_us)
+{
+    must(txn->writable && session <= INT64_MAX);
+    return txn->driver->connection_put(
+        txn, hub_id, device_id, module_id, session, connected, model_id, now_us);
+}
+
+enum err store_connection_reset(struct store_txn *txn, int64_t now_us)
+{
+    must(txn->writable);
+    return txn->driver->connection_reset(txn, now_us);
+}
+
+enum err store_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct twin_doc *ret_twin)
+{
+    return txn->driver->twin_get(txn, arena, hub_id, device_id, module_id, ret_twin);
+}
+
+enum err store_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct twin_doc *twin, int64_t expected_version)
+{
+    must(txn->writable);
+    return txn->driver->twin_put(txn, hub_id, device_id, module_id, twin, expected_version);
+}
+
+enum err store_event_append(
+    struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence)
+{
+    must(txn->writable);
+    return txn->driver->event_append(txn, hub_id, event, ret_sequence);
+}
+
+enum err store_event_read(struct store_txn *txn, int64_t hub_id, const struct event_range *range,
+    event_visitor *visit, void *self, uint64_t *ret_next)
+{
+    return txn->driver->event_read(txn, hub_id, range, visit, self, ret_next);
+}
+
+enum err store_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next)
+{
+    return txn->driver->event_next(txn, hub_id, ret_next);
+}
+
+enum err store_event_prune(
+    struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit, size_t *ret_dropped)
+{
+    must(txn->writable);
+    return txn->driver->event_prune(txn, hub_id, before_us, limit, ret_dropped);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a storage backend must offer. A driver embeds `struct store` and `struct store_txn` as the
+ * first member of its own, and fills one const `struct store_driver`; every function is required
+ * and keeps the contract of its namesake in store.h. The front (store.c) checks what all drivers
+ * would check alike: that only write jobs write.
+ */
+#ifndef GEMEL_STORE_PRIV_H
+#define GEMEL_STORE_PRIV_H
+
+#include "store.h"
+
+struct store_driver {
+    const char *name;
+    void (*submit)(struct store *store, enum store_access access, struct store_job *job);
+    void (*close)(struct store *store);
+
+    enum err (*hub_list)(struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs,
+        size_t *ret_count);
+    enum err (*hub_put)(struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id);
+    enum err (*hub_delete)(struct store_txn *txn, int64_t hub_id);
+
+    enum err (*account_get)(
+        struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account);
+    enum err (*account_put)(struct store_txn *txn, const struct account *account);
+
+    enum err (*identity_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct span device_id, struct span module_id, struct identity *ret_identity);
+    enum err (*identity_insert)(
+        struct store_txn *txn, int64_t hub_id, const struct identity *identity);
+    enum err (*identity_update)(
+        struct store_txn *txn, int64_t hub_id, const struct identity *identity);
+    enum err (*identity_delete)(
+        struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id);
+    enum err (*identity_list)(struct store_txn *txn, int64_t hub_id,
+        const struct identity_range *range, identity_visitor *visit, void *self);
+    enum err (*identity_count)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct identity_counts *ret_counts);
+
+    enum err (*connection_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, uint64_t session, bool connected, struct span model_id,
+        int64_t now_us);
+    enum err (*connection_reset)(struct store_txn *txn, int64_t now_us);
+
+    enum err (*twin_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct span device_id, struct span module_id, struct twin_doc *ret_twin);
+    enum err (*twin_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, const struct twin_doc *twin, int64_t expected_version);
+
+    enum err (*event_append)(
+        struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);
+    enum err (*event_read)(struct store_txn *txn, int64_t hub_id, const struct event_range *range,
+        event_visitor *visit, void *self, uint64_t *ret_next);
+    enum err (*event_next)(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next);
+    enum err (*event_prune)(struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit,
+        size_t *ret_dropped);
+};
+
+struct store {
+    const struct store_driver *driver;
+};
+
+struct store_txn {
+    const struct store_driver *driver;
+    struct why *why; /* of the job that runs: where a function says more about its error */
+    bool writable;
+};
+
+#endif
