@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The use cases of the hub. The gateway fills a call, hands it in on any of its threads, and gets
- * it back through call->reply on some other thread; nothing here blocks the caller. The service
- * knows the store and the bus only by their headers and no protocol: a call holds what was asked in
- * the terms of IoT Hub's REST or of a device session.
+ * it back through call->reply, on a thread of the store, of the bus, or, where the answer needs
+ * neither, on its own before the call to the service returns; nothing here blocks the caller. The
+ * service knows the store and the bus only by their headers and no protocol: a call holds what was
+ * asked in the terms of IoT Hub's REST or of a device session.
  *
  * A call belongs to the gateway before it is handed in and after reply; in between to the service.
  * All spans of the request must live in the call's arena (call_init makes it); the response's do.
+ * The arena must be able to grow to 64 MiB: twins that consist of thousands of tiny members, and
+ * pages of events that need escaping, take about as much. Ordinary calls take some 20 KiB.
  */
 #ifndef GEMEL_SERVICE_H
 #define GEMEL_SERVICE_H
@@ -58,6 +61,7 @@ struct call {
     struct arena arena;
     void (*reply)(struct call *call); /* the gateway's; called exactly once, on any thread */
     void *owner;                      /* the gateway's */
+    void *work;                       /* the service's own */
     enum err err;                     /* the outcome */
     struct why why;
 };
@@ -90,7 +94,8 @@ struct connect_call {
     /* out, in the call's arena: copy what is to outlive it */
     struct session_identity identity;
     uint64_t session;
-    int64_t expires_us; /* wall time at which the session must end; INT64_MAX: never */
+    int64_t expires_us; /* wall time at which the session must end: the token's expiry (with the
+                         * skew that is tolerated, where that alone let it in) */
 };
 
 /*
@@ -170,7 +175,9 @@ struct rest_call {
 
 /*
  * Finds the operation (method and path, paths without regard to case), authenticates, runs it and
- * replies. Every outcome, errors too, comes back as status, headers and body ready to send.
+ * replies. Every outcome, errors too, comes back as status, headers and body ready to send. The
+ * operations stand in operations.def. GET /gemel/v1/events may take as long as its "wait" says.
+ * The value of the authorization header is wiped.
  */
 void service_rest(struct service *service, struct rest_call *call);
 
