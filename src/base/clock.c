@@ -126,7 +126,7 @@ static bool take_offset(struct span text, int64_t *ret_seconds)
     text = span_from(text, 1);
     if (!take(&text, 2, ':', &hours) || !take(&text, 2, '\0', &minutes))
         return false;
-    *ret_seconds = sign * (hours * 3600 + minutes * 60);
+    *ret_seconds = sign * (INT64_C(3600) * hours + INT64_C(60) * minutes);
     return hours < 24 && minutes < 60;
 }
 
@@ -155,7 +155,8 @@ enum err clock_parse(struct span text, int64_t *ret_wall_us, struct why *why)
     ok = ok && take_offset(rest, &offset) && year >= 1 && month >= 1 && month <= 12 && day >= 1 &&
          day <= days_in(year, month) && hour < 24 && minute < 60 && second < 60;
     if (ok) {
-        seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+        seconds = days_of(year, month, day) * 86400 + hour * INT64_C(3600) + minute * INT64_C(60) +
+                  second - offset;
         /* An offset must not carry it out of the years that can be written. */
         ok = seconds >= FIRST_SECOND && seconds <= LAST_SECOND;
     }

@@ -68,7 +68,7 @@ void why_prefix(struct why *why, const char *format, ...)
     tidy(why, used);
 }
 
-enum err fail(enum err err, struct why *why, const char *format, ...)
+enum err(fail)(enum err err, struct why *why, const char *format, ...)
 {
     if (why != NULL) {
         va_list list;

@@ -42,6 +42,10 @@ void why_prefix(struct why *why, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Writes the sentence and returns `err`: `return fail(ERR_ARGUMENT, why, "…");`. */
 enum err fail(enum err err, struct why *why, const char *format, ...) PRINTF_LIKE(3, 4);
+#ifdef __clang_analyzer__
+/* It sees one file at a time: it must know that what went in comes out. */
+#define fail(err, why, ...) (why_set((why), __VA_ARGS__), (err))
+#endif
 
 /* Returns the sentence, or the error's own text where none was written. */
 const char *why_text(const struct why *why, enum err err);
