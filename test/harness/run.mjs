@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the test files of test/scenario and test/conformance, one process each, one after the other:
+// they start whole hubs and agents, and on a small machine two at once would only disturb the
+// clocks of both.
+//
+//   node run.mjs BUILD-DIRECTORY RESULT-FILE [FILTER]
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { MARK } from './reporter.mjs';
+
+const FILE_TIMEOUT_MS = 240_000;
+const here = dirname(fileURLToPath(import.meta.url));
+const test = dirname(here);
+
+function testFiles(filter) {
+  const files = [];
+  for (const folder of ['harness', 'scenario', 'conformance']) {
+    const path = join(test, folder);
+    const names = existsSync(path) ? readdirSync(path).sort() : [];
+    files.push(...names.filter((n) => n.endsWith('.test.mjs')).map((n) => join(path, n)));
+  }
+  return files.filter((file) => relative(test, file).includes(filter));
+}
+
+function runFile(file, build) {
+  return new Promise((resolve) => {
+    const name = relative(test, file);
+    const rows = [];
+    let output = '';
+    const child = spawn(process.execPath,
+      [`--test-reporter=${join(here, 'reporter.mjs')}`, '--test-reporter-destination=stdout', file],
+      { env: { ...process.env, GEMEL_BUILD: build }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const timer = setTimeout(() => {
+      rows.push({ file: name, name: 'the file as a whole', result: 'failed',
+        why: `not finished after ${FILE_TIMEOUT_MS / 1000} s` });
+      child.kill('SIGTERM');
+      setTimeout(() => child.kill('SIGKILL'), 5000).unref();
+    }, FILE_TIMEOUT_MS);
+    child.stdout.on('data', (data) => { output += data; });
+    child.stderr.on('data', (data) => { output += data; });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      for (const line of output.split('\n'))
+        if (line.startsWith(MARK)) rows.push({ file: name, ...JSON.parse(line.slice(MARK.length)) });
+      const failed = rows.some((row) => row.result === 'failed');
+      if ((code !== 0 && !failed) || rows.length === 0)
+        rows.push({ file: name, name: 'the file as a whole', result: 'failed',
+          why: rows.length === 0 ? 'it holds no test' : `ended with ${signal ?? code}` });
+      resolve({ name, rows, output });
+    });
+  });
+}
+
+const [build, resultFile, filter = ''] = process.argv.slice(2);
+const all = [];
+for (const file of testFiles(filter)) {
+  const begin = Date.now();
+  const { name, rows, output } = await runFile(file, build);
+  all.push(...rows.map(({ ms, why, ...row }) => ({ ...row, why: why.split('\n')[0] })));
+  const seconds = ((Date.now() - begin) / 1000).toFixed(1);
+  const ok = rows.filter((row) => row.result === 'ok').length;
+  console.log(`  ${name}: ${ok} of ${rows.length} ok, ${seconds} s`);
+  for (const row of rows.filter((r) => r.result === 'failed'))
+    console.log(`    not ok: ${row.name}\n${row.why.replace(/^/gm, '      ')}`);
+  if (rows.some((row) => row.result === 'failed')) {
+    const own = output.split('\n').filter((line) => !line.startsWith(MARK)).join('\n').trim();
+    if (own !== '') console.log(own.slice(-6000).replace(/^/gm, '    | '));
+  }
+  writeFileSync(resultFile, JSON.stringify(all));
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layer rule: which folder may include what. The longest matching prefix of `layers` is a
+// file's layer; an include of ours must lead to the same folder or to one that the row names.
+// A library's header may be included only in the folders that `libraries` names for it, and a
+// layer marked `pure` uses of the system only what is listed in `pureHeaders`.
+import { basename, dirname } from 'node:path';
+
+const plain = ['src/base'];
+const core = ['src/base', 'src/settings', 'src/wire', 'src/twin'];
+
+export const layers = {
+  'src/base': { uses: [], pure: true },
+  'src/settings': { uses: plain, pure: true },
+  'src/wire': { uses: plain, pure: true },
+  'src/twin': { uses: plain, pure: true },
+
+  'src/agent/files': { uses: plain },
+  'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/files'] },
+  'src/agent/config': { uses: [...plain, 'src/settings', 'src/agent/files'] },
+  'src/agent/outbox': { uses: [...plain, 'src/agent/files'] },
+  'src/agent/uplink': { uses: [...plain, 'src/wire'] },
+  'src/agent': { uses: [...core, 'src/agent'] },
+
+  'src/hub/store': { uses: [...plain, 'src/twin'] },
+  'src/hub/bus': { uses: plain },
+  'src/hub/service': { uses: [...core, 'src/hub/store', 'src/hub/bus'], except: ['src/hub/store/store_sqlite.h'] },
+  'src/hub/gateway': { uses: [...plain, 'src/wire', 'src/twin', 'src/hub/service', 'src/hub/bus', 'src/hub/store'],
+    except: ['src/hub/store/store_sqlite.h'] },
+  'src/hub/admin': { uses: [...core, 'src/hub/store'] },
+  'src/hub': { uses: [...core, 'src/hub'] },
+
+  'src/cli': { uses: core },
+  'test': { uses: ['src', 'test'] },
+};
+
+// Pure layers: no files, sockets, threads or signals. The clock is base's own door to the time.
+const pureHeaders = ['assert', 'ctype', 'errno', 'float', 'inttypes', 'limits', 'math', 'stdalign',
+  'stdarg', 'stdbool', 'stddef', 'stdint', 'stdio', 'stdlib', 'string', 'strings'];
+const pureExtra = { 'src/base/clock.c': ['time'] };
+
+export const libraries = [
+  [/^sqlite3/, ['src/hub/store']],
+  [/^(libwebsockets|uv)\.h/, ['src/hub/gateway']],
+  [/^MQTT/, ['src/agent/uplink']],
+  [/^curl\//, ['src/cli']],
+  [/^argon2/, ['src/hub']],
+  [/^ini\.h/, ['src/hub']],
+  [/^pcap/, ['src/agent/collectors']],
+  [/^openssl\/(hmac|evp|sha|crypto|bio|buffer)\.h/, ['src/wire', 'src/hub', 'src/agent/uplink']],
+  [/^openssl\//, ['src/hub', 'src/agent/uplink']],
+  [/^cmocka\.h/, ['test']],
+];
+
+function layerOf(file) {
+  const found = Object.keys(layers).filter((l) => file.startsWith(`${l}/`));
+  return found.sort((a, b) => b.length - a.length)[0];
+}
+
+function checkSystem(file, layer, header) {
+  const name = header.replace(/\.h$/, '');
+  for (const [pattern, folders] of libraries)
+    if (pattern.test(header))
+      return file.startsWith('test/') || folders.some((f) => file.startsWith(`${f}/`)) ? null
+        : `<${header}> may be used in ${folders.join(', ')} only`;
+  if (layers[layer].pure && !pureHeaders.includes(name) && !pureExtra[file]?.includes(name))
+    return `<${header}>: ${layer} has no I/O and no threads`;
+  return null;
+}
+
+function checkOwn(file, layer, header, owners) {
+  const homes = owners.get(basename(header)) ?? [];
+  if (homes.length === 0) return `"${header}" is nowhere in the tree`;
+  const beside = `${dirname(file)}/${basename(header)}`;
+  const target = homes.includes(beside) ? beside : homes[0];
+  const { uses, except = [] } = layers[layer];
+  if (layerOf(target) === layer) return null;
+  if (target.startsWith('test/') && !file.startsWith('test/')) return `"${header}" is a test's`;
+  if (target.includes('_priv.') && layer !== 'test') return `"${header}" is private to ${dirname(target)}`;
+  if (except.includes(target)) return `"${header}" is for the folder that puts the parts together`;
+  return uses.some((u) => target.startsWith(`${u}/`)) ? null : `${layer} may not use ${dirname(target)} ("${header}")`;
+}
+
+// files: [{path, text}] of the C sources. Returns findings "path:line: sentence".
+export function checkLayers(files) {
+  const findings = [];
+  const owners = new Map();
+  for (const { path } of files.filter((f) => /\.(h|def)$/.test(f.path)))
+    owners.set(basename(path), [...(owners.get(basename(path)) ?? []), path]);
+  for (const [name, homes] of owners)
+    if (homes.filter((h) => h.startsWith('src/')).length > 1)
+      findings.push(`${homes[1]}:1: a second header ${name} (${homes[0]}): includes go by bare name`);
+  for (const { path, text } of files) {
+    const layer = layerOf(path);
+    if (layer === undefined) {
+      findings.push(`${path}:1: its folder is no layer of tools/check/layers.mjs`);
+      continue;
+    }
+    text.split('\n').forEach((line, at) => {
+      const include = /^\s*#\s*include\s*([<"])([^>"]+)[>"]/.exec(line);
+      if (!include) return;
+      const wrong = include[1] === '<' ? checkSystem(path, layer, include[2])
+        : checkOwn(path, layer, include[2], owners);
+      if (wrong) findings.push(`${path}:${at + 1}: ${wrong}`);
+    });
+  }
+  return findings;
+}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# The verb "test" of ./dev, which reads this file: C tests under sanitizers, then whole processes.
+
+RESULTS=$ROOT/build/results
+
+# A report of a sanitizer must end the test, not stand in a log that nobody reads.
+export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
+export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$ROOT/tools/tsan.supp"
+export LSAN_OPTIONS="suppressions=$ROOT/tools/lsan.supp:print_suppressions=0"
+
+# meson_tests DIRECTORY TITLE FILTER [OPTION…]: failures are counted later, not here.
+meson_tests() {
+    dir=$1
+    title=$2
+    filter=$3
+    shift 3
+    names=$(meson test -C "$ROOT/build/$dir" --list "$@" 2>/dev/null |
+        sed -n 's|.* / ||; s|^\([^ ]*/[^ ]*\)$|\1|p' | grep -F -e "$filter" || true)
+    [ -n "$names" ] || return 0
+    # shellcheck disable=SC2086 # a list of words
+    step "$title" "$dir-test" $RUNNER meson test -C "$ROOT/build/$dir" \
+        --print-errorlogs --num-processes "$JOBS" "$@" $names || true
+    cp "$ROOT/build/$dir/meson-logs/testlog.json" "$RESULTS/$dir.json" 2>/dev/null || true
+}
+
+# ThreadSanitizer needs an address space laid out as it expects; some kernels randomise too much.
+tsan_runner() {
+    printf 'int main(void) { return 0; }\n' >"$LOGS/tsan-probe.c"
+    "${CC:-cc}" -fsanitize=thread -o "$LOGS/tsan-probe" "$LOGS/tsan-probe.c" 2>/dev/null || return 1
+    "$LOGS/tsan-probe" 2>/dev/null && return 0
+    RUNNER="setarch -R"
+    $RUNNER "$LOGS/tsan-probe" 2>/dev/null
+}
+
+thread_tests() {
+    RUNNER=
+    if ! tsan_runner; then
+        printf '{"skipped": "thread tests: ThreadSanitizer does not run on this machine"}\n' \
+            >"$RESULTS/tsan.json"
+        return 0
+    fi
+    configure tsan "with ThreadSanitizer" --buildtype=debugoptimized -Db_sanitize=thread \
+        -Db_lundef=false
+    meson_tests tsan "thread tests under ThreadSanitizer" "$1" --suite threads
+    RUNNER=
+}
+
+# Whole processes run in a network of their own where that is allowed: they get the ports 443 and
+# 8883 and meet nothing else that runs here.
+node_tests() {
+    set -- "$ROOT/test/harness/run.mjs" "$ROOT/build/asan" "$RESULTS/node.json" "$1"
+    if unshare -nm true 2>/dev/null; then
+        own="unshare -nm"
+    elif unshare -rnm true 2>/dev/null; then
+        own="unshare -rnm"
+    else
+        node "$@"
+        return
+    fi
+    # shellcheck disable=SC2016 # the inner shell expands
+    $own sh -c 'ip link set lo up && GEMEL_OWN_NETWORK=1 exec node "$@"' sh "$@"
+}
+
+run_tests() {
+    filter=${1:-}
+    RUNNER=
+    rm -rf "$RESULTS"
+    mkdir -p "$RESULTS" "$LOGS"
+    build_in asan "with AddressSanitizer and UBSan" --buildtype=debug -Doptimization=1 \
+        -Db_sanitize=address,undefined -Db_lundef=false
+    meson_tests asan "unit, contract and fuzz-corpus tests" "$filter"
+    thread_tests "$filter"
+    say "scenario and conformance tests ..."
+    node_tests "$filter" || true
+    node "$ROOT/test/harness/tally.mjs" "$RESULTS"
+}
