@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "form.h"
+#include "form_priv.h"
 
 /* The patterns say the same as the functions beside them; a test holds both against each other. */
 #define PLAIN "\\u0000-\\u001f\\u007f-\\u009f"
@@ -80,35 +80,35 @@ const struct setting_form form_any = {
 
 const struct setting_form form_check_id = {
     .allowed = "ids of checks without blanks, 1 to 64 characters each",
-    .pattern = "[!-+\\--~]{1,64}",
+    .pattern = "[!-+.-~-]{1,64}",
     .largest_bytes = 64,
     .fits = fits_check_id,
 };
 
 const struct setting_form form_group_name = {
     .allowed = "names of groups, 1 to 128 bytes each",
-    .pattern = "[^," PLAIN "]{1,128}",
+    .pattern = "[^, " PLAIN "]([^," PLAIN "]{0,126}[^, " PLAIN "])?",
     .largest_bytes = 128,
     .fits = form_is_plain,
 };
 
 const struct setting_form form_interface = {
     .allowed = "names of interfaces without '/', ':' and blanks, 1 to 15 characters each",
-    .pattern = "(?!\\.{1,2}[ \\t\\r\\n]*(,|$))[!-+\\--.0-9;-~]{1,15}",
+    .pattern = "(?!\\.{1,2}[ \\t\\r\\n]*(,|$))[!-+.0-9;-~-]{1,15}",
     .largest_bytes = 15,
     .fits = fits_interface,
 };
 
 const struct setting_form form_path = {
     .allowed = "absolute paths, which begin with '/'",
-    .pattern = "/[^," PLAIN "]*",
+    .pattern = "/([^," PLAIN "]*[^, " PLAIN "])?",
     .largest_bytes = 4000,
     .fits = fits_path,
 };
 
 const struct setting_form form_proxy = {
-    .allowed = "<IPv4 address or host name>,<port from 1 to 65535>[,<user>,<password>]",
-    .pattern = "[0-9A-Za-z._][0-9A-Za-z._-]*,0*[1-9][0-9]*(,[^," PLAIN "]+,[^" PLAIN "]+)?",
+    .allowed = "an IPv4 address or host name and a port, or these and user and password, with "
+               "commas between",
     .largest_bytes = 512,
     .fits = fits_proxy,
 };

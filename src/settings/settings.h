@@ -62,7 +62,8 @@ enum transport {
 /* The form that a text, or each item of a list, must have. */
 struct setting_form {
     const char *allowed; /* for sentences: "absolute paths" */
-    const char *pattern; /* the same as a regular expression (ECMA 262), for the JSON Schema */
+    const char *pattern; /* the same as a regular expression (ECMA 262), for the JSON Schema; NULL
+                            where only local settings have the form */
     size_t largest_bytes;
     bool (*fits)(struct span item); /* the length is checked before */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "form.h"
+#include "form_priv.h"
 #include "settings.h"
 
 /* A list fills at most this much, its key included, of the 4,096 bytes of a twin's property; all

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forms that a row of settings.def may ask of a text or of each item of a list. */
-#ifndef GEMEL_FORM_H
-#define GEMEL_FORM_H
+#ifndef GEMEL_FORM_PRIV_H
+#define GEMEL_FORM_PRIV_H
 
 #include "settings.h"
 
