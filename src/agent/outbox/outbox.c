@@ -41,12 +41,13 @@ struct outbox {
     int head_fd;
     struct segment *oldest;
     struct segment *youngest;
-    struct cursor head;     /* the oldest message kept */
-    struct cursor next;     /* the one to hand out */
-    uint64_t handed_out;    /* messages between the two */
-    uint64_t head_sequence; /* everything before is done with */
-    uint64_t end_sequence;  /* of the next append */
-    int64_t timeout_us;     /* 0: none */
+    struct cursor head;        /* the oldest message kept */
+    struct cursor next;        /* the one to hand out */
+    struct cursor before_next; /* the one handed out last */
+    uint64_t handed_out;       /* messages between the two */
+    uint64_t head_sequence;    /* everything before is done with */
+    uint64_t end_sequence;     /* of the next append */
+    int64_t timeout_us;        /* 0: none */
     bool unsynced;
     bool dir_unsynced;
     /* Messages older than a step of the wall clock are taken to be from that moment. */
@@ -247,8 +248,8 @@ static enum err scan(struct outbox *outbox, struct segment *segment, struct buf 
     }
     if (err == ERR_MEMORY)
         return err;
-    uint64_t wanted = outbox->end_sequence > outbox->head_sequence ? outbox->end_sequence
-                                                                   : outbox->head_sequence;
+    uint64_t wanted =
+        outbox->end_sequence > outbox->head_sequence ? outbox->end_sequence : outbox->head_sequence;
     if (segment->next != NULL && segment->next->first > wanted)
         outbox->counters.damaged += segment->next->first - wanted;
     if (err == ERR_NOT_FOUND)
@@ -435,6 +436,7 @@ enum err outbox_next(struct outbox *outbox, struct buf *body, struct outbox_mess
             break;
         cut(outbox, next->segment, next->offset, expected_at_next(outbox));
     }
+    outbox->before_next = outbox->next;
     outbox->next.offset += record_size(&record);
     outbox->handed_out++;
     ret_message->sequence = record.sequence;
@@ -443,6 +445,13 @@ enum err outbox_next(struct outbox *outbox, struct buf *body, struct outbox_mess
     for (size_t i = 0; i < sizeof(record.id); i++)
         snprintf(ret_message->id + 2 * i, 3, "%02x", record.id[i]);
     return ERR_NONE;
+}
+
+void outbox_put_back(struct outbox *outbox)
+{
+    must(outbox->handed_out > 0);
+    outbox->handed_out--;
+    outbox->next = outbox->before_next;
 }
 
 void outbox_rewind(struct outbox *outbox)

@@ -73,6 +73,9 @@ enum err outbox_append(
 enum err outbox_next(
     struct outbox *outbox, struct buf *body, struct outbox_message *ret_message) MUST_USE;
 
+/* Takes back the message that outbox_next() just handed out. */
+void outbox_put_back(struct outbox *outbox);
+
 /* Begins again at the oldest message: what was handed out and not acknowledged is sent again. */
 void outbox_rewind(struct outbox *outbox);
 
