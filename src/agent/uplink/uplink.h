@@ -43,7 +43,7 @@ struct uplink_options {
  * the file must hold. ERR_NOT_FOUND, ERR_FORMAT, ERR_IO, ERR_MEMORY. */
 enum err uplink_new(
     const struct uplink_options *options, struct uplink **ret_uplink, struct why *why) MUST_USE;
-void uplink_free(struct uplink *uplink); /* drops the connection; NULL is fine */
+void uplink_free(struct uplink *uplink); /* the link is its owner's; NULL is fine */
 
 /* Handles what the link has to say and what is due; returns when it wants to be called again. */
 int64_t uplink_run(struct uplink *uplink);
