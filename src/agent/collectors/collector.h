@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a collector is. Each is one file that ends in one `const struct collector`, named in one
+ * line of collectors.def (recipe: docs/guide/add-a-collector.md). The scheduler (collectors.c)
+ * knows collectors only by this header, and a collector knows nothing of the others.
+ *
+ *   start(settings) ──> collect(writer) at every due moment ──> stop()
+ *
+ * There are two sorts. An event-based collector holds what happened since the last collection; a
+ * snapshot collector looks at the machine when it is collected, holds nothing, and so needs no
+ * flush and is due again at once when its settings change.
+ *
+ * Everything here is called from the agent's main loop; what a collector shares with a thread of
+ * its own, it locks itself.
+ */
+#ifndef GEMEL_COLLECTOR_H
+#define GEMEL_COLLECTOR_H
+
+#include "collectors.h"
+
+/* Why something was lost, as named in the status. */
+enum loss {
+    LOSS_KERNEL_BUFFER, /* the kernel had no room for us: the only loss of what was never seen */
+    LOSS_CACHE_BOUND,   /* the oldest gave way to the newest */
+    LOSS_TOO_LARGE,     /* passes the message limit alone, however it is cut */
+    LOSS_MEMORY,
+    LOSS_OUTBOX, /* the message was not kept */
+    LOSS_COUNT
+};
+
+/* Occurrences, not events: an event with hit_count 5 counts five times. */
+struct collector_counts {
+    uint64_t seen;
+    uint64_t waiting;
+    uint64_t sent;
+    uint64_t lost[LOSS_COUNT];
+};
+
+/* Where a collector puts its events; lives during one collect(). */
+struct collector_writer;
+
+/*
+ * Starts the payload of an event: an empty object in an arena that is cleared by the next call.
+ * NULL without memory.
+ */
+struct json *collector_payload(struct collector_writer *writer, struct arena **ret_arena) MUST_USE;
+
+/*
+ * Adds an event to the message. `time_us` is when it happened first (wall time), `occurrences` what
+ * it stands for. `payload` NULL counts as out of memory. On failure nothing was added: ERR_MEMORY,
+ * already counted as lost; ERR_TOO_LARGE, and then the caller writes it again, smaller, or calls
+ * collector_lose().
+ */
+enum err collector_write(struct collector_writer *writer, int64_t time_us, uint64_t occurrences,
+    const struct json *payload) MUST_USE;
+
+/* Counts what could not be written. */
+void collector_lose(struct collector_writer *writer, enum loss loss, uint64_t occurrences);
+
+/* The wall time of this collection. */
+int64_t collector_now_us(const struct collector_writer *writer);
+
+struct collector {
+    const char *name; /* the payload_type of its events, its member in the status */
+    enum setting_part part;
+    enum setting_id disabled;  /* its ..._Disabled */
+    enum setting_id frequency; /* its ..._MessageFrequency */
+    bool snapshot;
+
+    /* Required when there is any state; `state` is NULL otherwise. */
+    enum err (*new)(const struct collectors_options *options, void **ret_state, struct why *why);
+    void (*free)(void *state);
+
+    /*
+     * Puts settings in force, also while it runs with others, and then restarts no more than what
+     * they touch. On failure what ran before goes on as before, and the name of the setting to
+     * blame is in `*ret_field`. Optional.
+     */
+    enum err (*start)(
+        void *state, const struct settings *settings, const char **ret_field, struct why *why);
+    /* Ends what start() began; what is held stays held. Called also when it does not run. Optional.
+     */
+    void (*stop)(void *state);
+
+    /* Writes the events and holds them no longer. An error is logged and counted; what was
+     * written before it is sent. */
+    enum err (*collect)(void *state, struct collector_writer *writer, struct why *why);
+
+    /* Fills in seen, waiting and the losses before collect(), where a collector sees things between
+     * collections. Optional: else what is written is what was seen. */
+    void (*count)(void *state, struct collector_counts *ret_counts);
+    /* Adds members of its own to its status; false without memory. Optional. */
+    bool (*status)(void *state, struct arena *arena, struct json *object);
+};
+
+#define COLLECTOR(name) extern const struct collector name##_collector;
+#include "collectors.def"
+#undef COLLECTOR
+
+/* For tests: as collectors_new(), with the collectors of a table (which must outlive the result).
+ */
+enum err collectors_new_of(const struct collectors_options *options,
+    const struct collector *const *table, size_t count, struct collectors **ret_collectors,
+    struct why *why) MUST_USE;
+
+#endif

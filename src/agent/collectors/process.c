@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * New processes. A thread of its own watches one of two sources and reads of each new process what
+ * /proc says, at once, since many live for a millisecond only; the cache keeps them until they are
+ * collected:
+ *
+ *   process connector ─┐                                  lock
+ *                      ├─ thread ─> /proc/PID ─> facts ─> cache ─> collect() ─> events
+ *   looks at /proc ────┘
+ *
+ * Seen are programs that start (exec). That a process forks or ends is not collected.
+ */
+#include "collector.h"
+#include "log.h"
+#include "process_cache.h"
+#include "process_watch.h"
+#include "users.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+struct process {
+    const struct clock *clock;
+    const char *etc_dir;
+    const char *proc_dir;
+    int proc_fd;
+    struct process_watch *watch; /* NULL: stopped */
+    enum process_mode mode;      /* of the settings in force */
+    uint32_t kernel_lost;        /* what `watch` lost, as far as counted */
+    uint64_t told[LOSS_COUNT];   /* losses that were logged */
+    struct process_facts facts;  /* the watching thread's */
+
+    pthread_mutex_t lock; /* guards what follows */
+    struct process_cache cache;
+    uint64_t seen;
+    uint64_t lost[LOSS_COUNT];
+};
+
+/* Reads a new process and keeps it. Called in the watching thread. */
+static void keep(void *self, pid_t pid)
+{
+    struct process *process = self;
+    int64_t now_us = clock_wall_us(process->clock);
+    procfs_read(process->proc_fd, pid, &process->facts);
+
+    pthread_mutex_lock(&process->lock);
+    process->seen++;
+    if (process_cache_add(&process->cache, PROCESS_EXEC, now_us, &process->facts,
+            &process->lost[LOSS_CACHE_BOUND]) != ERR_NONE)
+        process->lost[LOSS_MEMORY]++;
+    pthread_mutex_unlock(&process->lock);
+}
+
+static void count_kernel_losses(struct process *process)
+{
+    if (process->watch == NULL)
+        return;
+    uint32_t lost = process_watch_lost(process->watch);
+    pthread_mutex_lock(&process->lock);
+    process->lost[LOSS_KERNEL_BUFFER] += lost - process->kernel_lost;
+    pthread_mutex_unlock(&process->lock);
+    process->kernel_lost = lost;
+}
+
+static enum err set_bound(struct process *process, size_t entries_max)
+{
+    pthread_mutex_lock(&process->lock);
+    enum err err =
+        process_cache_set_bound(&process->cache, entries_max, &process->lost[LOSS_CACHE_BOUND]);
+    pthread_mutex_unlock(&process->lock);
+    return err;
+}
+
+static void stop(void *state)
+{
+    struct process *process = state;
+    if (process->watch == NULL)
+        return;
+    process_watch_stop(process->watch);
+    count_kernel_losses(process);
+    process_watch_free(process->watch);
+    process->watch = NULL;
+    process->kernel_lost = 0;
+}
+
+/* Whether what watches now also does for other settings. */
+static bool watch_serves(const struct process *process, enum process_mode mode, int64_t interval_us)
+{
+    if (process->watch == NULL)
+        return false;
+    if (process_watch_is_netlink(process->watch))
+        return mode != PROCESS_MODE_POLLING;
+    /* Who turns to Auto wants netlink tried. */
+    return interval_us == process_watch_interval_us(process->watch) &&
+           (mode == process->mode || mode == PROCESS_MODE_POLLING);
+}
+
+/* The new watch is open before the old one ends: a process that starts in that very moment may be
+ * seen twice, but is not missed. */
+static enum err change_watch(
+    struct process *process, enum process_mode mode, int64_t interval_us, struct why *why)
+{
+    const struct process_watch_options options = {.mode = mode,
+        .interval_us = interval_us,
+        .proc_dir = process->proc_dir,
+        .seen = keep,
+        .self = process};
+    struct process_watch *watch;
+    enum err err = process_watch_new(&options, &watch, why);
+    if (err != ERR_NONE)
+        return err;
+    stop(process);
+    process->watch = watch;
+    process_watch_go(watch);
+    return ERR_NONE;
+}
+
+static enum err start(
+    void *state, const struct settings *settings, const char **ret_field, struct why *why)
+{
+    struct process *process = state;
+    enum process_mode mode = (enum process_mode)settings_int(settings, SETTING_PROCESS_MODE);
+    int64_t interval_us = settings_int(settings, SETTING_PROCESS_POLLING_INTERVAL);
+    size_t bound = (size_t)settings_int(settings, SETTING_PROCESS_CACHE_SIZE);
+    size_t old_bound = process->cache.entries_max;
+    enum err err = ERR_NONE;
+
+    *ret_field = NULL;
+    if (bound > old_bound)
+        err = set_bound(process, bound);
+    if (err != ERR_NONE)
+        return fail(err, why, "%s", err_row(err)->text);
+    if (!watch_serves(process, mode, interval_us))
+        err = change_watch(process, mode, interval_us, why);
+    if (err == ERR_REFUSED)
+        *ret_field = setting_row(SETTING_PROCESS_MODE)->name;
+    /* A smaller bound drops entries, so it comes when nothing can fail any more. Where the table
+     * cannot shrink for want of memory, the larger bound does no harm. */
+    if (err != ERR_NONE && old_bound > 0)
+        (void)!set_bound(process, old_bound);
+    if (err != ERR_NONE)
+        return err;
+    process->mode = mode;
+    if (bound < old_bound)
+        (void)!set_bound(process, bound);
+    return ERR_NONE;
+}
+
+static bool set_text(struct arena *arena, struct json *object, const char *name, struct span text)
+{
+    return text.len == 0 || json_set(arena, object, span_of(name), json_new_string(arena, text));
+}
+
+static bool set_number(struct arena *arena, struct json *object, const char *name, uint64_t number)
+{
+    return json_set(arena, object, span_of(name), json_new_int(arena, (int64_t)number));
+}
+
+static const char *const event_types[] = {
+    [PROCESS_FORK] = "FORK", [PROCESS_EXEC] = "EXEC", [PROCESS_EXIT] = "EXIT"};
+
+static const char *const states[] = {
+    [COMMAND_LINE_COMPLETE] = NULL, /* not said */
+    [COMMAND_LINE_CUT] = "CUT",
+    [COMMAND_LINE_GONE] = "GONE",
+    [COMMAND_LINE_UNREADABLE] = "UNREADABLE",
+};
+
+static struct json *payload_of(struct collector_writer *writer, const struct process_event *event,
+    struct span command_line, const struct users *users)
+{
+    struct arena *arena;
+    struct json *payload = collector_payload(writer, &arena);
+    if (payload == NULL)
+        return NULL;
+    enum command_line_state state = event->state;
+    if (command_line.len < event->command_line.len)
+        state = COMMAND_LINE_CUT;
+    bool done = set_text(arena, payload, "executable", event->executable) &&
+                set_number(arena, payload, "process_id", event->process_id);
+    if (event->identity_known)
+        done = done && set_number(arena, payload, "parent_process_id", event->parent_process_id) &&
+               set_number(arena, payload, "user_id", event->user_id) &&
+               set_text(arena, payload, "user_name", users_find(users, event->user_id));
+    done =
+        done &&
+        json_set(arena, payload, SPAN_LIT("commandline"), json_new_string(arena, command_line)) &&
+        set_text(arena, payload, "commandline_state", span_of(states[state])) &&
+        set_text(arena, payload, "event_type", span_of(event_types[event->type])) &&
+        set_number(arena, payload, "hit_count", event->hit_count);
+    return done ? payload : NULL;
+}
+
+/* Writes an event; one that is too large alone gets its command line cut until it fits. */
+static enum err write_event(
+    struct collector_writer *writer, const struct process_event *event, const struct users *users)
+{
+    struct span command_line = event->command_line;
+    for (;;) {
+        enum err err = collector_write(writer, event->time_us, event->hit_count,
+            payload_of(writer, event, command_line, users));
+        if (err != ERR_TOO_LARGE)
+            return err;
+        if (command_line.len == 0) {
+            collector_lose(writer, LOSS_TOO_LARGE, event->hit_count);
+            return err;
+        }
+        command_line.len /= 2;
+    }
+}
+
+/* Says once a collection what was lost since the last one. */
+static void tell_losses(struct process *process, const uint64_t lost[LOSS_COUNT], size_t bound)
+{
+    uint64_t count = lost[LOSS_KERNEL_BUFFER] - process->told[LOSS_KERNEL_BUFFER];
+    if (count > 0)
+        log_warn("process", "the kernel had no room for %llu processes that started",
+            (unsigned long long)count);
+    count = lost[LOSS_CACHE_BOUND] - process->told[LOSS_CACHE_BOUND];
+    if (count > 0)
+        log_warn("process",
+            "%llu processes gave way to newer ones; a larger %s than %zu would keep them",
+            (unsigned long long)count, setting_row(SETTING_PROCESS_CACHE_SIZE)->name, bound);
+    memcpy(process->told, lost, sizeof(process->told));
+}
+
+static enum err collect(void *state, struct collector_writer *writer, struct why *why)
+{
+    struct process *process = state;
+    uint64_t lost[LOSS_COUNT];
+    count_kernel_losses(process);
+    pthread_mutex_lock(&process->lock);
+    memcpy(lost, process->lost, sizeof(lost));
+    size_t bound = process->cache.entries_max;
+    struct process_event *event = process_cache_take(&process->cache);
+    pthread_mutex_unlock(&process->lock);
+    tell_losses(process, lost, bound);
+
+    AUTO(users_done) struct users users = {0};
+    if (event != NULL)
+        users_load(process->etc_dir, &users);
+    enum err ret = ERR_NONE;
+    while (event != NULL) {
+        enum err err = write_event(writer, event, &users);
+        if (err != ERR_NONE)
+            ret = fail(err, why, "a process event could not be written: %s", err_row(err)->text);
+        struct process_event *next = event->next;
+        mem_free(event);
+        event = next;
+    }
+    return ret;
+}
+
+static void count(void *state, struct collector_counts *ret_counts)
+{
+    struct process *process = state;
+    count_kernel_losses(process);
+    pthread_mutex_lock(&process->lock);
+    ret_counts->seen = process->seen;
+    ret_counts->waiting = process->cache.hits;
+    memcpy(ret_counts->lost, process->lost, sizeof(process->lost));
+    pthread_mutex_unlock(&process->lock);
+}
+
+static bool status(void *state, struct arena *arena, struct json *object)
+{
+    const struct process *process = state;
+    if (process->watch == NULL)
+        return true;
+    if (!process_watch_is_netlink(process->watch))
+        return set_text(arena, object, "source", SPAN_LIT("polling"));
+    return set_text(arena, object, "source", SPAN_LIT("netlink")) &&
+           set_number(arena, object, "receive_buffer_bytes",
+               (uint64_t)process_watch_buffer_bytes(process->watch));
+}
+
+static void process_free(void *state)
+{
+    struct process *process = state;
+    if (process == NULL)
+        return;
+    stop(process);
+    process_cache_done(&process->cache);
+    pthread_mutex_destroy(&process->lock);
+    if (process->proc_fd >= 0)
+        close(process->proc_fd);
+    mem_free(process);
+}
+
+static enum err process_new(
+    const struct collectors_options *options, void **ret_state, struct why *why)
+{
+    struct process *process = mem_alloc(sizeof(*process));
+    if (process == NULL)
+        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+    /* The watching thread may have real-time priority, and must not wait for one that has none. */
+    pthread_mutexattr_t attributes;
+    must(pthread_mutexattr_init(&attributes) == 0);
+    (void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+    must(pthread_mutex_init(&process->lock, &attributes) == 0);
+    pthread_mutexattr_destroy(&attributes);
+    process->clock = options->clock;
+    process->etc_dir = options->etc_dir;
+    process->proc_dir = options->proc_dir;
+    process_cache_init(&process->cache, (uint64_t)options->random() << 32 | options->random());
+    process->proc_fd = open(options->proc_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (process->proc_fd < 0) {
+        enum err err = fail(ERR_IO, why, "%s: %s", options->proc_dir, strerror(errno));
+        process_free(process);
+        return err;
+    }
+    *ret_state = process;
+    return ERR_NONE;
+}
+
+const struct collector process_collector = {
+    .name = "Process",
+    .part = PART_PROCESS,
+    .disabled = SETTING_PROCESS_DISABLED,
+    .frequency = SETTING_PROCESS_MESSAGE_FREQUENCY,
+    .new = process_new,
+    .free = process_free,
+    .start = start,
+    .stop = stop,
+    .collect = collect,
+    .count = count,
+    .status = status,
+};

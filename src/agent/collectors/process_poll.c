@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process_poll.h"
+
+#include "mem.h"
+#include "procfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct life {
+    pid_t pid;
+    uint64_t inode; /* of the directory in /proc: cheap to see, and another for another life */
+    uint64_t start_ticks;
+    bool kernel_thread;
+};
+
+struct lives {
+    struct life *items;
+    size_t count;
+    size_t cap;
+};
+
+struct process_poll {
+    DIR *directory;
+    struct lives known; /* ordered by pid */
+    struct lives found; /* of the look that is going on; its memory is kept */
+};
+
+static bool add_life(struct lives *lives, struct life life)
+{
+    if (lives->count == lives->cap) {
+        size_t cap = lives->cap == 0 ? 256 : lives->cap * 2;
+        struct life *items = mem_resize(lives->items, cap * sizeof(*items));
+        if (items == NULL)
+            return false;
+        lives->items = items;
+        lives->cap = cap;
+    }
+    lives->items[lives->count++] = life;
+    return true;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    pid_t x = ((const struct life *)a)->pid, y = ((const struct life *)b)->pid;
+    return (x > y) - (x < y);
+}
+
+/* Lists the pids of /proc. The kernel gives them in order; other file systems do not. */
+static enum err list(struct process_poll *poll)
+{
+    poll->found.count = 0;
+    bool ordered = true;
+    rewinddir(poll->directory);
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(poll->directory);
+        if (entry == NULL)
+            break;
+        uint64_t pid;
+        if (!span_u64(span_of(entry->d_name), INT32_MAX, &pid) || pid == 0)
+            continue;
+        struct life life = {.pid = (pid_t)pid, .inode = entry->d_ino};
+        if (poll->found.count > 0)
+            ordered = ordered && poll->found.items[poll->found.count - 1].pid < life.pid;
+        if (!add_life(&poll->found, life))
+            return ERR_MEMORY;
+    }
+    if (errno != 0)
+        return ERR_IO;
+    if (!ordered)
+        qsort(poll->found.items, poll->found.count, sizeof(poll->found.items[0]), by_pid);
+    return ERR_NONE;
+}
+
+/* Walks the two ordered lists together; what is found and not known is new. */
+static void compare(struct process_poll *poll, void (*started)(void *self, pid_t pid), void *self)
+{
+    size_t at = 0, kept = 0;
+    for (size_t i = 0; i < poll->found.count; i++) {
+        struct life life = poll->found.items[i];
+        while (at < poll->known.count && poll->known.items[at].pid < life.pid)
+            at++;
+        const struct life *known = at < poll->known.count && poll->known.items[at].pid == life.pid
+                                       ? &poll->known.items[at]
+                                       : NULL;
+        bool is_new = false;
+        if (known != NULL && known->inode == life.inode) {
+            life = *known;
+        } else {
+            struct process_stat stat;
+            if (!procfs_stat(dirfd(poll->directory), life.pid, &stat))
+                continue; /* gone already */
+            life.start_ticks = stat.start_ticks;
+            life.kernel_thread = stat.kernel_thread;
+            /* The kernel may also have forgotten and made the directory again. */
+            is_new = known == NULL || known->start_ticks != life.start_ticks;
+        }
+        poll->found.items[kept++] = life;
+        if (is_new && !life.kernel_thread && started != NULL)
+            started(self, life.pid);
+    }
+    poll->found.count = kept;
+    struct lives previous = poll->known;
+    poll->known = poll->found;
+    poll->found = previous;
+}
+
+enum err process_poll_look(
+    struct process_poll *poll, void (*started)(void *self, pid_t pid), void *self)
+{
+    enum err err = list(poll);
+    if (err == ERR_NONE)
+        compare(poll, started, self);
+    return err;
+}
+
+enum err process_poll_open(const char *proc_dir, struct process_poll **ret_poll, struct why *why)
+{
+    struct process_poll *poll = mem_alloc(sizeof(*poll));
+    if (poll == NULL)
+        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+    poll->directory = opendir(proc_dir);
+    enum err err = poll->directory == NULL ? ERR_IO : process_poll_look(poll, NULL, NULL);
+    if (err != ERR_NONE) {
+        why_set(why, "%s cannot be read: %s", proc_dir,
+            err == ERR_MEMORY ? err_row(err)->text : strerror(errno));
+        process_poll_close(poll);
+        return err;
+    }
+    *ret_poll = poll;
+    return ERR_NONE;
+}
+
+void process_poll_close(struct process_poll *poll)
+{
+    if (poll == NULL)
+        return;
+    if (poll->directory != NULL)
+        closedir(poll->directory);
+    mem_free(poll->known.items);
+    mem_free(poll->found.items);
+    mem_free(poll);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
+
+/* Reads from the start of a file until `size` or its end; -1 on failure, with errno. */
+static ssize_t read_at(int dir_fd, const char *name, char *ret_bytes, size_t size)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    size_t len = 0;
+    ssize_t got;
+    do {
+        got = read(fd, ret_bytes + len, size - len);
+        if (got > 0)
+            len += (size_t)got;
+    } while ((got > 0 && len < size) || (got < 0 && errno == EINTR));
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    /* The first page may be had although the process ended before the second. */
+    return got < 0 && len == 0 ? -1 : (ssize_t)len;
+}
+
+static bool next_u64(struct span *rest, uint64_t *ret_value)
+{
+    struct span part;
+    do {
+        if (!span_cut(rest, ' ', &part))
+            return false;
+    } while (part.len == 0);
+    return span_u64(span_trim(part), UINT64_MAX, ret_value);
+}
+
+bool procfs_parse_stat(struct span text, struct process_stat *ret_stat)
+{
+    /* pid (name) S ppid …: the name may hold blanks and brackets, so look for the last one. */
+    size_t close_at = text.len;
+    while (close_at > 0 && text.ptr[close_at - 1] != ')')
+        close_at--;
+    struct span rest = span_from(text, close_at + 1);
+    if (close_at == 0 || rest.len < 2)
+        return false;
+    struct process_stat stat = {.state = rest.ptr[0]};
+    rest = span_from(rest, 2);
+
+    /* proc_pid_stat(5) counts from 1 with the pid; `rest` begins at 4, the parent. */
+    for (unsigned field = 4; field <= 22; field++) {
+        uint64_t value = 0;
+        struct span before = rest, part;
+        /* tpgid, priority and nice may be negative; none of them is wanted. */
+        if (field == 4 || field == 9 || field == 22) {
+            if (!next_u64(&rest, &value))
+                return false;
+        } else if (!span_cut(&before, ' ', &part)) {
+            return false;
+        } else {
+            rest = before;
+        }
+        if (field == 4)
+            stat.parent_process_id = (uint32_t)value;
+        else if (field == 9)
+            stat.kernel_thread = (value & PF_KTHREAD) != 0;
+        else if (field == 22)
+            stat.start_ticks = value;
+    }
+    *ret_stat = stat;
+    return true;
+}
+
+bool procfs_stat(int proc_fd, pid_t pid, struct process_stat *ret_stat)
+{
+    char path[32], text[1024];
+    snprintf(path, sizeof(path), "%d/stat", (int)pid);
+    ssize_t len = read_at(proc_fd, path, text, sizeof(text));
+    return len > 0 && procfs_parse_stat((struct span){text, (size_t)len}, ret_stat);
+}
+
+/* The first number after the name of a line, such as "Uid:\t0\t0\t0\t0". */
+static bool first_number(struct span line, uint32_t *ret_number)
+{
+    struct span rest = span_trim(line), part;
+    uint64_t value;
+    if (!span_cut(&rest, '\t', &part) || !span_u64(part, UINT32_MAX, &value))
+        return false;
+    *ret_number = (uint32_t)value;
+    return true;
+}
+
+bool procfs_parse_status(struct span text, struct process_status *ret_status)
+{
+    struct process_status status = {0};
+    bool parent = false, user = false;
+    struct span line;
+    while (!(parent && user) && span_cut(&text, '\n', &line)) {
+        struct span name;
+        if (!span_cut(&line, ':', &name))
+            continue;
+        if (span_is(name, "Name"))
+            status.comm = span_trim(line);
+        else if (span_is(name, "State") && span_trim(line).len > 0)
+            status.state = span_trim(line).ptr[0];
+        else if (span_is(name, "PPid"))
+            parent = first_number(line, &status.parent_process_id);
+        else if (span_is(name, "Uid"))
+            user = first_number(line, &status.user_id);
+    }
+    if (!parent || !user)
+        return false;
+    *ret_status = status;
+    return true;
+}
+
+static enum command_line_state state_of_errno(void)
+{
+    return errno == ENOENT || errno == ESRCH ? COMMAND_LINE_GONE : COMMAND_LINE_UNREADABLE;
+}
+
+/* Returns whether nothing at all was there: even an empty argument is a byte. */
+static bool read_command_line(int dir_fd, struct process_facts *facts)
+{
+    char extra[PROCESS_COMMAND_LINE_MAX + 1];
+    ssize_t got = read_at(dir_fd, "cmdline", extra, sizeof(extra));
+    if (got < 0) {
+        facts->state = state_of_errno();
+        return false;
+    }
+    size_t len = (size_t)got;
+    bool cut = len > PROCESS_COMMAND_LINE_MAX;
+    facts->state = cut ? COMMAND_LINE_CUT : COMMAND_LINE_COMPLETE;
+    if (cut)
+        len = PROCESS_COMMAND_LINE_MAX;
+    else if (len > 0 && extra[len - 1] == '\0')
+        len--; /* the end of the last argument; an empty argument before it stays */
+    for (size_t i = 0; i < len; i++)
+        facts->command_line[i] = extra[i] == '\0' ? ' ' : extra[i];
+    facts->command_line_len = len;
+    return got == 0;
+}
+
+static void read_identity(int dir_fd, struct process_facts *facts)
+{
+    char text[1024];
+    ssize_t got = read_at(dir_fd, "status", text, sizeof(text));
+    struct process_status status;
+    if (got < 0 || !procfs_parse_status((struct span){text, (size_t)got}, &status))
+        return;
+    facts->identity_known = true;
+    facts->parent_process_id = status.parent_process_id;
+    facts->user_id = status.user_id;
+    if (facts->executable_len == 0) {
+        struct span comm = span_first(status.comm, PROCESS_COMM_MAX);
+        if (comm.len > 0)
+            memcpy(facts->executable, comm.ptr, comm.len);
+        facts->executable_len = comm.len;
+    }
+}
+
+void procfs_read(int proc_fd, pid_t pid, struct process_facts *ret_facts)
+{
+    struct process_facts *facts = ret_facts;
+    facts->process_id = (uint32_t)pid;
+    facts->identity_known = false;
+    facts->parent_process_id = facts->user_id = 0;
+    facts->command_line_len = facts->executable_len = 0;
+
+    char name[16];
+    snprintf(name, sizeof(name), "%d", (int)pid);
+    /* One directory for all reads: a pid used again in between cannot mix two processes. */
+    int dir_fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        facts->state = state_of_errno();
+        return;
+    }
+    /* The command line first: it is the identity, and the first thing that goes. */
+    bool nothing = read_command_line(dir_fd, facts);
+    ssize_t len = readlinkat(dir_fd, "exe", facts->executable, sizeof(facts->executable));
+    facts->executable_len = len > 0 ? (size_t)len : 0;
+    if (nothing && len < 0 && errno == ENOENT)
+        facts->state = COMMAND_LINE_GONE; /* its memory is gone, and with it both */
+    read_identity(dir_fd, facts);
+    close(dir_fd);
+}

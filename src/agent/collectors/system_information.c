@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the machine is: system, hardware, firmware, network interfaces. Five texts about hardware
+ * and firmware have more than one source; the first that says something counts: the setting, then
+ * sysinfo.json in the configuration directory, then the firmware's own tables (DMI), then the
+ * device tree of boards that have no DMI.
+ */
+#include "collector.h"
+#include "file.h"
+#include "log.h"
+#include "nics.h"
+#include "os_release.h"
+
+#include <sys/utsname.h>
+
+#define SMALL_FILE_MAX 4096u
+#define SYSINFO_FILE_MAX (64u * 1024)
+#define VALUE_MAX 1024u /* of what a file says; settings have their own limit */
+
+struct source {
+    const char *member; /* of the payload */
+    enum setting_id setting;
+    const char *key;         /* in sysinfo.json */
+    const char *dmi;         /* file in /sys/class/dmi/id */
+    const char *device_tree; /* file in /sys/firmware/devicetree/base */
+};
+
+static const struct source sources[] = {
+    {"hardware_vendor", SETTING_SYSTEM_INFORMATION_HARDWARE_VENDOR, "HardwareVendor", "sys_vendor",
+        NULL},
+    {"hardware_model", SETTING_SYSTEM_INFORMATION_HARDWARE_MODEL, "HardwareModel", "product_name",
+        "model"},
+    {"hardware_serial_number", SETTING_SYSTEM_INFORMATION_HARDWARE_SERIAL_NUMBER,
+        "HardwareSerialNumber", "product_serial", "serial-number"},
+    {"firmware_vendor", SETTING_SYSTEM_INFORMATION_FIRMWARE_VENDOR, "FirmwareVendor", "bios_vendor",
+        NULL},
+    {"firmware_version", SETTING_SYSTEM_INFORMATION_FIRMWARE_VERSION, "FirmwareVersion",
+        "bios_version", NULL},
+};
+
+struct system_information {
+    const char *sys_dir;
+    const char *etc_dir;
+    const char *config_dir;
+    char *settings[COUNT_OF(sources)]; /* owned */
+};
+
+static void free_texts(char *texts[COUNT_OF(sources)])
+{
+    for (size_t i = 0; i < COUNT_OF(sources); i++)
+        mem_free(texts[i]);
+}
+
+static enum err start(
+    void *state, const struct settings *settings, const char **ret_field UNUSED, struct why *why)
+{
+    struct system_information *self = state;
+    char *texts[COUNT_OF(sources)] = {0};
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        texts[i] = mem_text(span_of(settings_text(settings, sources[i].setting)));
+        if (texts[i] == NULL) {
+            free_texts(texts);
+            return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+        }
+    }
+    free_texts(self->settings);
+    memcpy(self->settings, texts, sizeof(texts));
+    return ERR_NONE;
+}
+
+/* Sets a member to a text, without blanks and NULs around it; an empty one is not set. */
+static bool set_text(struct arena *arena, struct json *object, const char *name, struct span text)
+{
+    while (text.len > 0 && text.ptr[text.len - 1] == '\0')
+        text.len--;
+    text = span_trim(text);
+    if (text.len == 0)
+        return true;
+    return json_set(arena, object, span_of(name), json_new_string(arena, text));
+}
+
+static bool set_from_file(struct arena *arena, struct json *object, const char *name,
+    const char *sys_dir, const char *folder, const char *file)
+{
+    char *dir = arena_format(arena, "%s/%s", sys_dir, folder);
+    if (dir == NULL)
+        return false;
+    AUTO(buf_done) struct buf text = {0};
+    if (file == NULL || !file_read(dir, file, VALUE_MAX, &text))
+        return true;
+    return set_text(arena, object, name, buf_span(&text));
+}
+
+/* Reads sysinfo.json; NULL when there is none, or no good one. The original's documentation shows
+ * its members without the braces around them, so that form is taken too. */
+static const struct json *read_sysinfo(const struct system_information *self, struct arena *arena)
+{
+    AUTO(buf_done) struct buf file = {0};
+    if (self->config_dir == NULL ||
+        !file_read(self->config_dir, "sysinfo.json", SYSINFO_FILE_MAX, &file))
+        return NULL;
+    struct span text = span_trim(buf_span(&file));
+    bool braces = text.len > 0 && text.ptr[0] == '{';
+    char *whole = arena_format(arena, "%s%.*s%s", braces ? "" : "{", (int)text.len,
+        text.len == 0 ? "" : text.ptr, braces ? "" : "}");
+    struct json *value;
+    struct why why = {""};
+    enum err err = whole == NULL ? ERR_MEMORY : json_parse(arena, span_of(whole), 0, &value, &why);
+    if (err == ERR_NONE && value->kind == JSON_OBJECT)
+        return value;
+    log_warn("collectors", "sysinfo.json is not used: %s",
+        err == ERR_NONE ? "it is no JSON object" : why_text(&why, err));
+    return NULL;
+}
+
+static bool add_hardware(
+    const struct system_information *self, struct arena *arena, struct json *payload)
+{
+    const struct json *sysinfo = read_sysinfo(self, arena);
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        const struct source *source = &sources[i];
+        if (!set_text(arena, payload, source->member, span_of(self->settings[i])))
+            return false;
+        if (json_find_text(payload, source->member) == NULL &&
+            !set_text(arena, payload, source->member,
+                span_first(json_string_of(sysinfo, source->key), VALUE_MAX)))
+            return false;
+        if (json_find_text(payload, source->member) == NULL &&
+            !set_from_file(
+                arena, payload, source->member, self->sys_dir, "class/dmi/id", source->dmi))
+            return false;
+        if (json_find_text(payload, source->member) == NULL &&
+            !set_from_file(arena, payload, source->member, self->sys_dir,
+                "firmware/devicetree/base", source->device_tree))
+            return false;
+    }
+    return true;
+}
+
+static bool set_from_os_release(struct arena *arena, struct json *payload, struct span text,
+    const char *name, const char *member)
+{
+    AUTO(buf_done) struct buf value = {0};
+    if (!os_release_find(text, name, &value))
+        return true;
+    return !value.failed &&
+           set_text(arena, payload, member, span_first(buf_span(&value), VALUE_MAX));
+}
+
+static bool add_system(
+    const struct system_information *self, struct arena *arena, struct json *payload)
+{
+    AUTO(buf_done) struct buf release = {0};
+    struct utsname name;
+    must(uname(&name) == 0);
+    if (!file_read(self->etc_dir, "os-release", SMALL_FILE_MAX, &release))
+        buf_clear(&release);
+    struct span text = buf_span(&release);
+    return set_from_os_release(arena, payload, text, "ID", "os_dist") &&
+           set_from_os_release(arena, payload, text, "VERSION_ID", "os_version") &&
+           set_text(arena, payload, "os_platform", span_of(name.sysname)) &&
+           set_text(arena, payload, "os_arch", span_of(name.machine)) &&
+           set_text(arena, payload, "kernel_info", span_of(name.release)) &&
+           set_text(arena, payload, "agent_type", SPAN_LIT("Standalone")) &&
+           set_text(arena, payload, "agent_version", SPAN_LIT(GEMEL_VERSION));
+}
+
+static enum err add_nics(
+    const struct system_information *self, struct arena *arena, struct json *payload, size_t max)
+{
+    struct json *nics;
+    size_t left_out;
+    enum err err = nics_list(arena, self->sys_dir, max, &nics, &left_out);
+    if (err != ERR_NONE)
+        return err == ERR_MEMORY ? err : ERR_NONE; /* the rest is worth sending */
+    if (!json_set(arena, payload, SPAN_LIT("nics"), nics))
+        return ERR_MEMORY;
+    if (left_out > 0 && !json_set(arena, payload, SPAN_LIT("nics_left_out"),
+                            json_new_int(arena, (int64_t)left_out)))
+        return ERR_MEMORY;
+    return ERR_NONE;
+}
+
+static enum err collect(void *state, struct collector_writer *writer, struct why *why)
+{
+    const struct system_information *self = state;
+    size_t max = NICS_MAX;
+    for (;;) {
+        struct arena *arena;
+        struct json *payload = collector_payload(writer, &arena);
+        if (payload != NULL &&
+            !(add_system(self, arena, payload) && add_hardware(self, arena, payload) &&
+                add_nics(self, arena, payload, max) == ERR_NONE))
+            payload = NULL;
+        enum err err = collector_write(writer, collector_now_us(writer), 1, payload);
+        if (err != ERR_TOO_LARGE)
+            return err;
+        if (max == 0) {
+            collector_lose(writer, LOSS_TOO_LARGE, 1);
+            return fail(err, why, "the payload passes the message limit");
+        }
+        max /= 2;
+    }
+}
+
+static enum err system_information_new(
+    const struct collectors_options *options, void **ret_state, struct why *why)
+{
+    struct system_information *self = mem_alloc(sizeof(*self));
+    if (self == NULL)
+        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+    self->sys_dir = options->sys_dir;
+    self->etc_dir = options->etc_dir;
+    self->config_dir = options->config_dir;
+    *ret_state = self;
+    return ERR_NONE;
+}
+
+static void system_information_free(void *state)
+{
+    struct system_information *self = state;
+    if (self == NULL)
+        return;
+    free_texts(self->settings);
+    mem_free(self);
+}
+
+const struct collector system_information_collector = {
+    .name = "SystemInformation",
+    .part = PART_SYSTEM_INFORMATION,
+    .disabled = SETTING_SYSTEM_INFORMATION_DISABLED,
+    .frequency = SETTING_SYSTEM_INFORMATION_MESSAGE_FREQUENCY,
+    .snapshot = true,
+    .new = system_information_new,
+    .free = system_information_free,
+    .start = start,
+    .collect = collect,
+};
