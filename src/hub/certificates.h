@@ -5,7 +5,8 @@
  *
  *   ca.pem  ca.key  server.pem (server certificate, then the CA's)  server.key
  *
- * Keys are made readable by their owner only. Files are replaced as a whole.
+ * A renewal keeps the server's key and replaces server.pem alone, so that a crash never leaves a
+ * certificate beside another one's key. Not for use from two threads at once on one directory.
  */
 #ifndef GEMEL_HUB_CERTIFICATES_H
 #define GEMEL_HUB_CERTIFICATES_H
@@ -13,20 +14,25 @@
 #include "err.h"
 #include "span.h"
 
+#define CERTIFICATES_CA_FILE "ca.pem"
+#define CERTIFICATES_CA_KEY_FILE "ca.key"
+#define CERTIFICATES_SERVER_FILE "server.pem"
+#define CERTIFICATES_SERVER_KEY_FILE "server.key"
+
 /* Makes CA and server certificate. A name that is an IP address becomes an address in the
  * certificate, any other a DNS name; localhost, 127.0.0.1 and ::1 are always added. */
 enum err certificates_make(const char *directory, const struct span *names, size_t count,
     int64_t now_us, struct why *why) MUST_USE;
 
 /*
- * Makes a new server certificate, with a new key, for the names of the present one if that ends in
- * less than `days` days; does nothing if ca.key is absent (the files then come from elsewhere).
- * `*ret_renewed` tells. ERR_CORRUPT when a file is not what it should be, ERR_IO.
+ * Makes a new server certificate for the names of the present one if that ends in less than `days`
+ * days; does nothing if ca.key is absent (the files then come from elsewhere). `*ret_renewed`
+ * tells. ERR_CORRUPT when a file is not what it should be, ERR_NOT_FOUND, ERR_IO.
  */
 enum err certificates_renew_if_due(const char *directory, unsigned days, int64_t now_us,
     bool *ret_renewed, struct why *why) MUST_USE;
 
-/* Makes a server certificate for these names now (more host names than before). */
+/* Makes a server certificate for these names now: when host names were added. */
 enum err certificates_renew(const char *directory, const struct span *names, size_t count,
     int64_t now_us, struct why *why) MUST_USE;
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Passwords of accounts: Argon2id in its encoded form ("$argon2id$v=19$…"), which carries its own
+ * parameters and salt. Both functions take tens of milliseconds and 32 MiB: never on a thread that
+ * serves connections.
+ */
+#ifndef GEMEL_HUB_PASSWORD_H
+#define GEMEL_HUB_PASSWORD_H
+
+#include "err.h"
+#include "span.h"
+
+#define PASSWORD_HASH_SIZE 128
+#define PASSWORD_GENERATED_SIZE 25
+
+/* Makes a random password of 100 bits that people can type: five groups of four. */
+enum err password_generate(char ret_password[PASSWORD_GENERATED_SIZE], struct why *why) MUST_USE;
+
+enum err password_hash(
+    struct span password, char ret_hash[PASSWORD_HASH_SIZE], struct why *why) MUST_USE;
+
+/* Whether the password is the hash's. False also for a hash that cannot be read. */
+bool password_matches(struct span password, const char *hash);
+
+#endif
