@@ -72,7 +72,7 @@ static bool fits_proxy(struct span text)
 }
 
 const struct setting_form form_any = {
-    .allowed = "text without control characters",
+    .allowed = "texts without control characters",
     .pattern = "[^" PLAIN "]*",
     .largest_bytes = 4000,
     .fits = form_is_plain,

@@ -53,6 +53,7 @@ static struct json *errors(struct arena *arena, const struct verdict *verdict)
         /* Measured as JSON text, which is never less than how a twin counts. */
         json_write_string(f->name, &measure);
         json_write_string(span_of(f->sentence), &measure);
+        buf_add_text(&measure, ":,");
         if (measure.failed)
             return NULL;
         if (measure.len > ERRORS_BYTES - LEFT_OUT_BYTES)

@@ -46,18 +46,19 @@ static struct span *place(struct connstr *connstr, struct span *x509, enum field
 }
 
 /* The shortest key that we accept is longer than the longest name. */
-#define LONGEST_NAME 20
+#define LONGEST_NAME 21
 
 /* What stands before '=' is a name and safe to show, unless somebody pasted a bare key. */
 static enum err unknown_field(struct span name, struct why *why)
 {
-    for (size_t i = 0; i < name.len; i++) {
+    bool is_name = name.len > 0 && name.len <= LONGEST_NAME;
+    for (size_t i = 0; i < name.len && is_name; i++) {
         char c = name.ptr[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if ((!letter && (i == 0 || c < '0' || c > '9')) || i > LONGEST_NAME)
-            return fail(
-                ERR_FORMAT, why, "the connection string has a part that is no \"name=value\"");
+        is_name = letter || (i > 0 && c >= '0' && c <= '9');
     }
+    if (!is_name)
+        return fail(ERR_FORMAT, why, "the connection string has a part that is no \"name=value\"");
     return fail(ERR_FORMAT, why,
         "the connection string has the unknown field \"%.*s\", known are HostName, DeviceId, "
         "ModuleId, SharedAccessKeyName, SharedAccessKey, SharedAccessSignature, x509 and "

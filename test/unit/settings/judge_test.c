@@ -66,7 +66,7 @@ struct value_case {
     {name, "\"ACME & Söhne, Typ 5\"", "\"ACME & Söhne, Typ 5\"", NULL},                            \
         {name, "\"\"", "absent", NULL}, {name, "null", "absent", NULL},                            \
         {name, "\"a\\u0000b\"", NULL, "\"a?b\" is not of the form"},                               \
-        {name, "\"a\\nb\"", NULL, "text without control characters, at most 256 bytes"},           \
+        {name, "\"a\\nb\"", NULL, "texts without control characters, at most 256 bytes"},          \
         {name, "\"a\\u009bb\"", NULL, "\"a??b\""}, NO_STRING(name)
 
 static const struct value_case value_cases[] = {

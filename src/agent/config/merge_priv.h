@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GEMEL_MERGE_PRIV_H
+#define GEMEL_MERGE_PRIV_H
+
+#include "json.h"
+
+/* Merges a patch into an object (RFC 7386): objects member by member, null removes, all else
+ * replaces. False: no memory, and `target` is half merged. */
+bool merge(struct arena *arena, struct json *target, const struct json *patch) MUST_USE;
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+#include "mem.h"
+#include "run.h"
+#include "status.h"
+
+#ifdef HAVE_CHECK
+#include "check.h"
+#endif
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONFIG_DIR "/etc/gemel-agent"
+#define CONFIG_DIR_ORIGINAL "/etc/defender_iot_micro_agent"
+#define STATE_DIR "/var/lib/gemel-agent"
+#define FIRST_DELAY_S 60
+
+enum option {
+    OPTION_CONFIG_DIR,
+    OPTION_STATE_DIR,
+    OPTION_FIRST_DELAY,
+    OPTION_LOG_LEVEL,
+    OPTION_OUTPUT,
+    OPTION_JSON,
+    OPTION_COUNT
+};
+
+static const struct option_row {
+    const char *name;
+    const char *value; /* NULL: takes none */
+    const char *help;
+} option_rows[OPTION_COUNT] = {
+    [OPTION_CONFIG_DIR] = {"--config-dir", "DIR",
+        "where connection_string.txt and the like are (default " CONFIG_DIR
+        ", without it " CONFIG_DIR_ORIGINAL ")"},
+    [OPTION_STATE_DIR] = {"--state-dir", "DIR",
+        "where the agent keeps its state (default " STATE_DIR ")"},
+    [OPTION_FIRST_DELAY] = {"--first-delay", "SECONDS",
+        "the first collection comes at a random time within this (default 60)"},
+    [OPTION_LOG_LEVEL] = {"--log-level", "LEVEL", "error, warn, info or debug (default info)"},
+    [OPTION_OUTPUT] = {"--output", "FORMAT", "text or json (default text)"},
+    [OPTION_JSON] = {"--json", NULL, "the same as JSON"},
+};
+
+struct arguments {
+    const char *values[OPTION_COUNT]; /* NULL: not given; "" where the option takes no value */
+    const char *operand;
+};
+
+typedef int command_function(const struct arguments *arguments);
+
+static command_function run_command;
+static command_function check_command;
+static command_function schema_command;
+static command_function status_command;
+
+#define BIT(option) (1u << (option))
+
+static const struct command {
+    const char *name;
+    const char *operand; /* NULL: takes none */
+    unsigned options;
+    command_function *function;
+    const char *help;
+} commands[] = {
+    {"run", NULL,
+        BIT(OPTION_CONFIG_DIR) | BIT(OPTION_STATE_DIR) | BIT(OPTION_FIRST_DELAY) |
+            BIT(OPTION_LOG_LEVEL),
+        run_command, "Runs the agent until it gets SIGTERM or SIGINT; logs to standard error."},
+    {"check", "FILE", BIT(OPTION_OUTPUT), check_command,
+        "Judges a desired document offline, '-' is standard input. Ends with 0 if it would be "
+        "applied, 1 if not, 2 if it is no JSON object."},
+    {"schema", NULL, 0, schema_command, "Prints the settings as JSON Schema."},
+    {"status", NULL, BIT(OPTION_STATE_DIR) | BIT(OPTION_JSON), status_command,
+        "Says how the running agent is. Ends with 3 if none runs."},
+};
+
+/* ---- help ---- */
+
+static void print_command(FILE *to, const struct command *command)
+{
+    fprintf(to, "  gemel-agent %s%s%s%s\n", command->name,
+        command->options == 0 ? "" : " [OPTIONS]", command->operand == NULL ? "" : " ",
+        command->operand == NULL ? "" : command->operand);
+    fprintf(to, "      %s\n", command->help);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((command->options & BIT(i)) == 0)
+            continue;
+        const struct option_row *row = &option_rows[i];
+        int width = fprintf(to, "      %s%s%s", row->name, row->value == NULL ? "" : " ",
+            row->value == NULL ? "" : row->value);
+        fprintf(to, "%*s%s\n", width < 30 ? 30 - width : 1, "", row->help);
+    }
+}
+
+static int print_help(void)
+{
+    printf("gemel-agent watches this machine as its module twin says, and reports to the hub.\n\n");
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        print_command(stdout, &commands[i]);
+    printf("  gemel-agent --help | --version\n");
+    return EXIT_DONE;
+}
+
+static int print_version(void)
+{
+    printf("gemel-agent %s\n", GEMEL_VERSION);
+    return EXIT_DONE;
+}
+
+/* ---- commands ---- */
+
+static const char *or_default(const char *value, const char *standard)
+{
+    return value == NULL ? standard : value;
+}
+
+static const char *config_dir_of(const struct arguments *arguments)
+{
+    if (arguments->values[OPTION_CONFIG_DIR] != NULL)
+        return arguments->values[OPTION_CONFIG_DIR];
+    bool original = access(CONFIG_DIR, F_OK) != 0 && access(CONFIG_DIR_ORIGINAL, F_OK) == 0;
+    return original ? CONFIG_DIR_ORIGINAL : CONFIG_DIR;
+}
+
+static int usage(const char *what, const char *value)
+{
+    fprintf(stderr, "gemel-agent: %s%s%s; see gemel-agent --help\n", what,
+        value[0] == '\0' ? "" : ": ", value);
+    return EXIT_USAGE;
+}
+
+static int run_command(const struct arguments *arguments)
+{
+    enum log_level level;
+    uint64_t delay_s;
+    const char *level_text = or_default(arguments->values[OPTION_LOG_LEVEL], "info");
+    const char *delay_text = arguments->values[OPTION_FIRST_DELAY];
+    if (!log_level_parse(level_text, &level))
+        return usage("--log-level must be error, warn, info or debug", level_text);
+    if (delay_text == NULL)
+        delay_s = FIRST_DELAY_S;
+    else if (!span_u64(span_of(delay_text), 86400, &delay_s))
+        return usage("--first-delay must be a number of seconds, at most 86400", delay_text);
+    log_set_level(level);
+    struct run_options options = {.config_dir = config_dir_of(arguments),
+        .state_dir = or_default(arguments->values[OPTION_STATE_DIR], STATE_DIR),
+        .first_delay_s = (int64_t)delay_s};
+    return agent_run(&options);
+}
+
+static int check_command(const struct arguments *arguments)
+{
+    const char *output = or_default(arguments->values[OPTION_OUTPUT], "text");
+    bool json = strcmp(output, "json") == 0;
+    if (!json && strcmp(output, "text") != 0)
+        return usage("--output must be text or json", output);
+#ifdef HAVE_CHECK
+    return agent_check(arguments->operand, json);
+#else
+    return usage("this build cannot check", arguments->operand);
+#endif
+}
+
+static int schema_command(const struct arguments *arguments UNUSED)
+{
+#ifdef HAVE_CHECK
+    return agent_schema();
+#else
+    return usage("this build has no schema", "");
+#endif
+}
+
+static int print_status(struct span text)
+{
+    struct arena arena;
+    struct why why = {""};
+    struct json *object = NULL;
+    AUTO(buf_done) struct buf out = BUF_EMPTY;
+    arena_init(&arena, 0);
+    enum err err = json_parse(&arena, text, 0, &object, &why);
+    if (err == ERR_NONE)
+        status_write_text(object, &out);
+    if (err != ERR_NONE || out.failed)
+        fprintf(stderr, "gemel-agent: the agent's answer: %s\n", why_text(&why, ERR_MEMORY));
+    else
+        fwrite(out.ptr, 1, out.len, stdout);
+    arena_done(&arena);
+    return err == ERR_NONE ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int status_command(const struct arguments *arguments)
+{
+    struct why why = {""};
+    AUTO(buf_done) struct buf text = BUF_EMPTY;
+    enum err err =
+        status_ask(or_default(arguments->values[OPTION_STATE_DIR], STATE_DIR), &text, &why);
+    if (err != ERR_NONE) {
+        fprintf(stderr, "gemel-agent: %s\n", why_text(&why, err));
+        return err == ERR_NOT_FOUND ? EXIT_NO_AGENT : EXIT_FAILED;
+    }
+    if (arguments->values[OPTION_JSON] == NULL)
+        return print_status(buf_span(&text));
+    printf("%s\n", text.ptr == NULL ? "" : text.ptr);
+    return EXIT_DONE;
+}
+
+/* ---- reading the command line ---- */
+
+/* Finds "--name" or "--name=value"; `*ret_value` is what stands behind the '=' or NULL. */
+static bool find_option(
+    const struct command *command, const char *word, size_t *ret_option, const char **ret_value)
+{
+    struct span name = span_first(span_of(word), span_find(span_of(word), '='));
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((command->options & BIT(i)) == 0 || !span_is(name, option_rows[i].name))
+            continue;
+        *ret_option = i;
+        *ret_value = word[name.len] == '=' ? word + name.len + 1 : NULL;
+        return true;
+    }
+    return false;
+}
+
+static int parse_and_run(const struct command *command, int count, char **words)
+{
+    struct arguments arguments = {.operand = NULL};
+    for (int i = 0; i < count; i++) {
+        size_t option;
+        const char *value;
+        if (strcmp(words[i], "--help") == 0) {
+            print_command(stdout, command);
+            return EXIT_DONE;
+        }
+        if (words[i][0] != '-' || words[i][1] == '\0') {
+            if (command->operand == NULL || arguments.operand != NULL)
+                return usage("not expected", words[i]);
+            arguments.operand = words[i];
+            continue;
+        }
+        if (!find_option(command, words[i], &option, &value))
+            return usage("unknown option", words[i]);
+        bool wants_value = option_rows[option].value != NULL;
+        if (!wants_value && value != NULL)
+            return usage("the option takes no value", words[i]);
+        if (wants_value && value == NULL && ++i < count)
+            value = words[i];
+        if (wants_value && (value == NULL || value[0] == '\0'))
+            return usage("the option needs a value", option_rows[option].name);
+        arguments.values[option] = wants_value ? value : "";
+    }
+    if (command->operand != NULL && arguments.operand == NULL)
+        return usage("missing", command->operand);
+    return command->function(&arguments);
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc < 2 ? "" : argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return print_help();
+    if (strcmp(word, "--version") == 0)
+        return print_version();
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(word, commands[i].name) == 0)
+            return parse_and_run(&commands[i], argc - 2, argv + 2);
+    return usage(argc < 2 ? "a command is missing" : "unknown command", word);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records in a segment file, little endian, one behind the other:
+ *
+ *   0      4      8       12      16         24         32        48
+ *   | GMO1 | crc  | length | events | sequence | wall_us  | id     | body …
+ *
+ * The checksum (CRC-32, IEEE 802.3) covers everything behind it, so a record is whole or it is
+ * none. Nothing here keeps state.
+ */
+#ifndef GEMEL_SEGMENT_PRIV_H
+#define GEMEL_SEGMENT_PRIV_H
+
+#include "buf.h"
+
+#define RECORD_HEADER_SIZE 48u
+#define RECORD_ID_SIZE 16u
+
+struct record {
+    uint32_t length; /* of the body */
+    uint32_t events;
+    uint64_t sequence;
+    int64_t wall_us;
+    unsigned char id[RECORD_ID_SIZE];
+};
+
+static inline uint64_t record_size(const struct record *record)
+{
+    return RECORD_HEADER_SIZE + (uint64_t)record->length;
+}
+
+/* Writes a record at an offset; on failure the file ends there again. */
+enum err record_write(int fd, uint64_t offset, const struct record *record, struct span body,
+    struct why *why) MUST_USE;
+
+/*
+ * Reads the record at an offset and its body; with `body` NULL the header alone, whose checksum is
+ * then not looked at. ERR_NOT_FOUND at the end of the file, ERR_CORRUPT if what stands there is no
+ * whole record, ERR_IO, ERR_MEMORY.
+ */
+enum err record_read(
+    int fd, uint64_t offset, struct buf *body, struct record *ret_record, struct why *why) MUST_USE;
+
+uint32_t crc32_of(uint32_t crc, struct span bytes); /* begins with 0 */
+
+#endif

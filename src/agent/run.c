@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+
+#include "clock.h"
+#include "collectors.h"
+#include "config.h"
+#include "files.h"
+#include "log.h"
+#include "mem.h"
+#include "notify.h"
+#include "outbox.h"
+#include "paho.h"
+#include "sender.h"
+#include "status.h"
+#include "uplink.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PART "agent"
+#define SECOND_US ((int64_t)1000000)
+#define SYNC_US SECOND_US
+#define STOP_SENDING_US (2 * SECOND_US)
+#define STOP_CLOSING_US SECOND_US
+
+struct agent {
+    const struct run_options *options;
+    const struct clock *clock;
+    char *conf_path;
+    char *outbox_dir;
+    struct outbox *outbox;
+    struct sender *sender;
+    struct collectors *collectors;
+    struct config *config;
+    struct paho *paho;
+    struct uplink *uplink;
+    int signal_fd;
+    int status_fd;
+    int64_t started_us;
+    int64_t sync_due_us;
+    int64_t watchdog_us;
+    int64_t watchdog_due_us;
+    bool connected;
+    bool stopping;
+    bool closing;
+    int64_t stop_due_us;
+};
+
+static int64_t now_of(const struct agent *agent)
+{
+    return clock_mono_us(agent->clock);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t random_word(void)
+{
+    uint32_t word;
+    while (getrandom(&word, sizeof(word), 0) != (ssize_t)sizeof(word))
+        ;
+    return word;
+}
+
+/* ---- collectors -> outbox -> uplink ---- */
+
+static enum err on_message(void *self, struct span body, size_t event_count)
+{
+    struct agent *agent = self;
+    struct why why = {""};
+    enum err err = outbox_append(agent->outbox, body, (uint32_t)event_count, &why);
+    if (err != ERR_NONE)
+        log_error(PART, "%zu events are lost: %s", event_count, why_text(&why, err));
+    else if (agent->sync_due_us == INT64_MAX)
+        agent->sync_due_us = now_of(agent) + SYNC_US;
+    return err;
+}
+
+static enum err on_publish(void *self, const char *id, struct span body, int *ret_token)
+{
+    struct agent *agent = self;
+    return uplink_publish(agent->uplink, id, body, ret_token);
+}
+
+/* ---- config -> uplink, collectors ---- */
+
+static enum err on_read_twin(void *self, uint32_t request)
+{
+    struct agent *agent = self;
+    return uplink_read_twin(agent->uplink, request);
+}
+
+static enum err on_report(void *self, uint32_t request, struct span patch)
+{
+    struct agent *agent = self;
+    return uplink_report(agent->uplink, request, patch);
+}
+
+static void on_flush(void *self)
+{
+    struct agent *agent = self;
+    collectors_flush(agent->collectors);
+    sender_run(agent->sender);
+}
+
+static enum err on_apply(
+    void *self, const struct settings *settings, const char **ret_field, struct why *why)
+{
+    struct agent *agent = self;
+    enum err err = collectors_apply(agent->collectors, settings, ret_field, why);
+    if (err == ERR_NONE)
+        outbox_set_timeout(agent->outbox,
+            settings_int(settings, SETTING_IOTHUB_MODULE_MESSAGE_TIMEOUT) * 60 * SECOND_US);
+    return err;
+}
+
+/* ---- uplink -> config, sender ---- */
+
+static void on_connected(void *self)
+{
+    struct agent *agent = self;
+    agent->connected = true;
+    sender_connected(agent->sender);
+    config_connected(agent->config);
+}
+
+static void on_lost(void *self)
+{
+    struct agent *agent = self;
+    agent->connected = false;
+    sender_lost(agent->sender);
+    config_lost(agent->config);
+}
+
+static void on_answer(void *self, uint32_t request, int status, struct span body)
+{
+    struct agent *agent = self;
+    config_answer(agent->config, request, status, body);
+}
+
+static void on_desired(void *self, int64_t version, struct span patch)
+{
+    struct agent *agent = self;
+    config_desired(agent->config, version, patch);
+}
+
+static void on_delivered(void *self, int token)
+{
+    struct agent *agent = self;
+    sender_acked(agent->sender, token);
+}
+
+/* ---- start ---- */
+
+static enum err make_state_dir(const char *dir, struct why *why)
+{
+    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+        return ERR_NONE;
+    return fail(ERR_IO, why, "making the state directory %s: %s", dir, strerror(errno));
+}
+
+static enum err open_outbox(struct agent *agent, struct why *why)
+{
+    struct outbox_options options = {
+        .clock = agent->clock, .dir = agent->outbox_dir, .random = random_word};
+    enum err err = outbox_open(&options, &agent->outbox, why);
+    if (err != ERR_NONE)
+        return err;
+    struct sender_options sender_options = {
+        .clock = agent->clock, .outbox = agent->outbox, .publish = on_publish, .self = agent};
+    return sender_new(&sender_options, &agent->sender, why);
+}
+
+static enum err open_uplink(struct agent *agent, struct why *why)
+{
+    enum err err = paho_new(&agent->paho, why);
+    if (err != ERR_NONE)
+        return err;
+    struct uplink_options options = {.clock = agent->clock,
+        .random = random_word,
+        .config_dir = agent->options->config_dir,
+        .agent_version = GEMEL_VERSION,
+        .link = paho_link(agent->paho),
+        .connected = on_connected,
+        .lost = on_lost,
+        .answer = on_answer,
+        .desired = on_desired,
+        .delivered = on_delivered,
+        .self = agent};
+    return uplink_new(&options, &agent->uplink, why);
+}
+
+static enum err open_collectors(struct agent *agent, struct why *why)
+{
+    struct collectors_options options = {.clock = agent->clock,
+        .config_dir = agent->options->config_dir,
+        .state_dir = agent->options->state_dir,
+        .random = random_word,
+        .first_delay_us = agent->options->first_delay_s * SECOND_US,
+        .deliver = on_message,
+        .self = agent};
+    return collectors_new(&options, &agent->collectors, why);
+}
+
+static enum err open_config(struct agent *agent, struct why *why)
+{
+    struct config_options options = {.clock = agent->clock,
+        .random = random_word,
+        .conf_path = agent->conf_path,
+        .state_dir = agent->options->state_dir,
+        .agent_version = GEMEL_VERSION,
+        .read_twin = on_read_twin,
+        .report = on_report,
+        .flush = on_flush,
+        .apply = on_apply,
+        .self = agent};
+    return config_new(&options, &agent->config, why);
+}
+
+static enum err open_signals(struct agent *agent, struct why *why)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return agent->signal_fd >= 0 ? ERR_NONE : fail(ERR_IO, why, "signalfd: %s", strerror(errno));
+}
+
+/* Signals come before the first thread, so that all threads leave them to the loop; the outbox,
+ * with its lock, before anything is written. */
+static enum err start(struct agent *agent, struct why *why)
+{
+    agent->conf_path = files_path(agent->options->config_dir, "conf.json");
+    agent->outbox_dir = files_path(agent->options->state_dir, "outbox");
+    if (agent->conf_path == NULL || agent->outbox_dir == NULL)
+        return fail(ERR_MEMORY, why, "no memory");
+    enum err err = open_signals(agent, why);
+    if (err == ERR_NONE)
+        err = open_uplink(agent, why);
+    if (err == ERR_NONE)
+        err = make_state_dir(agent->options->state_dir, why);
+    if (err == ERR_NONE)
+        err = open_outbox(agent, why);
+    if (err == ERR_NONE)
+        err = open_collectors(agent, why);
+    if (err == ERR_NONE)
+        err = open_config(agent, why);
+    if (err != ERR_NONE)
+        return err;
+    config_load(agent->config);
+    if (settings_transport(config_settings(agent->config)) != TRANSPORT_MQTT)
+        log_warn(PART, "IothubModule_TransportProtocol: this version speaks MQTT over TLS only, "
+                       "and uses it");
+    config_start(agent->config);
+    agent->status_fd = status_listen(agent->options->state_dir);
+    return ERR_NONE;
+}
+
+static void stop(struct agent *agent)
+{
+    status_close(agent->status_fd, agent->options->state_dir);
+    collectors_free(agent->collectors);
+    config_free(agent->config);
+    uplink_free(agent->uplink);
+    paho_free(agent->paho);
+    sender_free(agent->sender);
+    outbox_close(agent->outbox);
+    if (agent->signal_fd >= 0)
+        close(agent->signal_fd);
+    mem_free(agent->conf_path);
+    mem_free(agent->outbox_dir);
+}
+
+/* ---- status ---- */
+
+static bool add_number(struct arena *arena, struct json *object, const char *name, uint64_t number)
+{
+    return json_set(arena, object, span_of(name), json_new_int(arena, (int64_t)number));
+}
+
+static bool add_outbox(const struct agent *agent, struct arena *arena, struct json *object)
+{
+    const struct outbox_counters *counters = outbox_counters(agent->outbox);
+    const struct {
+        const char *name;
+        uint64_t number;
+    } rows[] = {{"kept", counters->kept}, {"kept_bytes", counters->kept_bytes},
+        {"in_flight", sender_in_flight(agent->sender)}, {"appended", counters->appended},
+        {"sent", counters->sent}, {"dropped_expired", counters->expired},
+        {"dropped_overflow", counters->overflow}, {"dropped_unwritten", counters->unwritten},
+        {"dropped_damaged", counters->damaged}};
+    struct json *outbox = json_new(arena, JSON_OBJECT);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (outbox == NULL || !add_number(arena, outbox, rows[i].name, rows[i].number))
+            return false;
+    return json_set(arena, object, SPAN_LIT("outbox"), outbox);
+}
+
+static bool build_status(const struct agent *agent, struct arena *arena, struct buf *out)
+{
+    struct json *object = json_new(arena, JSON_OBJECT);
+    struct json *collectors = json_new(arena, JSON_OBJECT);
+    bool ok = object != NULL && collectors != NULL &&
+              json_set(arena, object, SPAN_LIT("agent_version"),
+                  json_new_string(arena, SPAN_LIT(GEMEL_VERSION))) &&
+              add_number(arena, object, "pid", (uint64_t)getpid()) &&
+              add_number(arena, object, "uptime_seconds",
+                  (uint64_t)((now_of(agent) - agent->started_us) / SECOND_US)) &&
+              uplink_status(agent->uplink, arena, object) == ERR_NONE &&
+              add_outbox(agent, arena, object) &&
+              collectors_status(agent->collectors, arena, collectors) == ERR_NONE &&
+              json_set(arena, object, SPAN_LIT("collectors"), collectors) &&
+              config_status(agent->config, arena, object) == ERR_NONE;
+    if (ok)
+        json_write(object, out);
+    return ok && !out->failed;
+}
+
+static void serve_status(const struct agent *agent)
+{
+    struct arena arena;
+    AUTO(buf_done) struct buf text = BUF_EMPTY;
+    arena_init(&arena, 1u << 20);
+    if (!build_status(agent, &arena, &text))
+        buf_clear(&text);
+    status_serve(agent->status_fd, buf_span(&text));
+    arena_done(&arena);
+}
+
+/* ---- the loop ---- */
+
+static void begin_stopping(struct agent *agent)
+{
+    if (agent->stopping)
+        return;
+    log_info(PART, "stopping");
+    notify_send("STOPPING=1");
+    agent->stopping = true;
+    collectors_flush(agent->collectors);
+    outbox_sync(agent->outbox);
+    agent->stop_due_us = now_of(agent) + STOP_SENDING_US;
+}
+
+static void take_signals(struct agent *agent)
+{
+    struct signalfd_siginfo info;
+    while (read(agent->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        begin_stopping(agent);
+}
+
+/* Sends what is left for a while, then says good-bye; returns true when all is done. */
+static bool run_stop(struct agent *agent)
+{
+    bool late = now_of(agent) >= agent->stop_due_us;
+    if (agent->closing)
+        return late || uplink_stopped(agent->uplink);
+    sender_run(agent->sender);
+    if (agent->connected && outbox_counters(agent->outbox)->kept > 0 && !late)
+        return false;
+    agent->closing = true;
+    agent->stop_due_us = now_of(agent) + STOP_CLOSING_US;
+    uplink_stop(agent->uplink);
+    return uplink_stopped(agent->uplink);
+}
+
+/* Does what is due; returns when there is more to do. */
+static int64_t run_due(struct agent *agent)
+{
+    int64_t due = collectors_run(agent->collectors);
+    uplink_run(agent->uplink);
+    due = earlier(due, config_run(agent->config));
+    due = earlier(due, outbox_expire(agent->outbox));
+    due = earlier(due, sender_run(agent->sender));
+    if (sender_silent(agent->sender))
+        uplink_reconnect(agent->uplink, "the hub acknowledges no messages");
+    if (now_of(agent) >= agent->sync_due_us) {
+        outbox_sync(agent->outbox);
+        agent->sync_due_us = INT64_MAX;
+    }
+    due = earlier(due, agent->sync_due_us);
+    if (agent->watchdog_us > 0 && now_of(agent) >= agent->watchdog_due_us) {
+        notify_send("WATCHDOG=1");
+        agent->watchdog_due_us = now_of(agent) + agent->watchdog_us;
+    }
+    if (agent->watchdog_us > 0)
+        due = earlier(due, agent->watchdog_due_us);
+    return earlier(due, uplink_run(agent->uplink));
+}
+
+static void wait_until(struct agent *agent, int64_t due_us)
+{
+    struct pollfd fds[] = {{.fd = agent->signal_fd, .events = POLLIN},
+        {.fd = paho_fd(agent->paho), .events = POLLIN}, {.fd = agent->status_fd, .events = POLLIN}};
+    int64_t left_us = due_us - now_of(agent);
+    int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
+    if (due_us == INT64_MAX || left_ms > 3600 * 1000)
+        left_ms = 3600 * 1000;
+    if (poll(fds, COUNT_OF(fds), (int)left_ms) <= 0)
+        return;
+    if (fds[0].revents != 0)
+        take_signals(agent);
+    if (fds[2].revents != 0)
+        serve_status(agent);
+}
+
+static void loop(struct agent *agent)
+{
+    for (;;) {
+        int64_t due;
+        if (agent->stopping) {
+            uplink_run(agent->uplink);
+            if (run_stop(agent))
+                return;
+            due = earlier(agent->stop_due_us, uplink_run(agent->uplink));
+        } else {
+            due = run_due(agent);
+        }
+        wait_until(agent, due);
+    }
+}
+
+int agent_run(const struct run_options *options)
+{
+    struct why why = {""};
+    struct agent agent = {.options = options,
+        .clock = &clock_system,
+        .signal_fd = -1,
+        .status_fd = -1,
+        .sync_due_us = INT64_MAX,
+        .watchdog_us = notify_watchdog_us()};
+    /* The MQTT client's threads allocate little: an arena of their own for each costs more memory
+     * than waiting for one another costs time. */
+    mallopt(M_ARENA_MAX, 1);
+    agent.started_us = now_of(&agent);
+    log_info(PART, "gemel-agent %s starts, configuration in %s, state in %s", GEMEL_VERSION,
+        options->config_dir, options->state_dir);
+    enum err err = start(&agent, &why);
+    if (err == ERR_NONE) {
+        notify_send("READY=1");
+        loop(&agent);
+        log_info(PART, "stopped");
+    } else {
+        log_error(PART, "%s", why_text(&why, err));
+    }
+    bool usage = err == ERR_NOT_FOUND || err == ERR_FORMAT;
+    stop(&agent);
+    return err == ERR_NONE ? EXIT_DONE : usage ? EXIT_USAGE : EXIT_FAILED;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "paho.h"
+
+#include "log.h"
+#include "mem.h"
+
+#include <MQTTAsync.h>
+#include <errno.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define PART "uplink"
+#define CONNECT_TIMEOUT_S 30
+#define FILTERS_MAX 8
+
+/* What a hub may send at once before the agent has looked at it; the largest twin is a tenth. */
+#define BODY_MAX_BYTES (1u << 20)
+#define QUEUE_MAX_EVENTS 1000u
+
+struct queued {
+    struct queued *next;
+    struct link_event event;
+};
+
+struct paho {
+    MQTTAsync client; /* NULL: none */
+    char *client_id;  /* of `client`; Paho fixes it when a client is made */
+    int wake_fd;
+    pthread_mutex_t mutex; /* guards what follows */
+    struct queued *first;
+    struct queued **last;
+    size_t count;
+    bool lost_events; /* the queue had no room or no memory: the connection must begin anew */
+    char tls_error[160];
+};
+
+/* ---- the queue, and Paho's threads ---- */
+
+static void wake(struct paho *paho)
+{
+    uint64_t one = 1;
+    /* Fails only when the counter is full, and then the loop is awake already. */
+    ssize_t done UNUSED = write(paho->wake_fd, &one, sizeof(one));
+}
+
+static void put(struct paho *paho, struct link_event event)
+{
+    struct queued *queued = mem_alloc(sizeof(*queued));
+    pthread_mutex_lock(&paho->mutex);
+    if (queued == NULL || (event.kind == LINK_MESSAGE && paho->count >= QUEUE_MAX_EVENTS)) {
+        paho->lost_events = true;
+        mem_free(queued);
+        mem_free(event.topic);
+    } else {
+        queued->event = event;
+        *paho->last = queued;
+        paho->last = &queued->next;
+        paho->count++;
+    }
+    pthread_mutex_unlock(&paho->mutex);
+    wake(paho);
+}
+
+static void put_text(struct paho *paho, enum link_event_kind kind, int code, const char *text)
+{
+    struct link_event event = {.kind = kind, .code = code};
+    pthread_mutex_lock(&paho->mutex);
+    bool tls = kind == LINK_REFUSED && paho->tls_error[0] != '\0';
+    if (tls)
+        snprintf(event.text, sizeof(event.text), "TLS: %s", paho->tls_error);
+    else
+        snprintf(event.text, sizeof(event.text), "%s", text == NULL ? "" : text);
+    paho->tls_error[0] = '\0';
+    pthread_mutex_unlock(&paho->mutex);
+    put(paho, event);
+}
+
+static bool take(void *self, struct link_event *ret_event)
+{
+    struct paho *paho = self;
+    uint64_t wakes;
+    ssize_t done UNUSED = read(paho->wake_fd, &wakes, sizeof(wakes));
+    pthread_mutex_lock(&paho->mutex);
+    struct queued *queued = paho->first;
+    bool lost = queued == NULL && paho->lost_events;
+    if (queued != NULL) {
+        paho->first = queued->next;
+        if (paho->first == NULL)
+            paho->last = &paho->first;
+        paho->count--;
+    }
+    if (lost)
+        paho->lost_events = false;
+    pthread_mutex_unlock(&paho->mutex);
+    if (lost) {
+        *ret_event = (struct link_event){
+            .kind = LINK_UNUSABLE, .text = "the hub sent more than the agent can hold"};
+        return true;
+    }
+    if (queued == NULL)
+        return false;
+    *ret_event = queued->event;
+    mem_free(queued);
+    return true;
+}
+
+static int on_tls_error(const char *text, size_t len, void *self)
+{
+    struct paho *paho = self;
+    struct span line = span_trim((struct span){text, len});
+    /* OpenSSL's form: thread:error:code:library:function:reason:file:line:details */
+    for (int i = 0; i < 5; i++)
+        line = span_from(line, span_find(line, ':') + 1);
+    line = span_first(line, span_find(line, ':'));
+    pthread_mutex_lock(&paho->mutex);
+    if (line.len > 0)
+        snprintf(paho->tls_error, sizeof(paho->tls_error), "%.*s", SPAN_ARG(line));
+    pthread_mutex_unlock(&paho->mutex);
+    return 0;
+}
+
+static void on_connected(void *self, MQTTAsync_successData *data UNUSED)
+{
+    put_text(self, LINK_CONNECTED, 0, NULL);
+}
+
+static void on_refused(void *self, MQTTAsync_failureData *data)
+{
+    put_text(
+        self, LINK_REFUSED, data == NULL ? -1 : data->code, data == NULL ? NULL : data->message);
+}
+
+static void on_lost(void *self, char *cause)
+{
+    put_text(self, LINK_LOST, 0, cause);
+}
+
+static void on_delivered(void *self, MQTTAsync_token token)
+{
+    put(self, (struct link_event){.kind = LINK_DELIVERED, .token = token});
+}
+
+static void on_unusable(void *self, MQTTAsync_failureData *data)
+{
+    put_text(self, LINK_UNUSABLE, data == NULL ? -1 : data->code,
+        "the hub refuses the subscription to the twin");
+}
+
+static void on_subscribed(void *self, MQTTAsync_successData *data)
+{
+    const int *granted = data == NULL ? NULL : data->alt.qosList;
+    for (int i = 0; granted != NULL && i < 2; i++) {
+        if (granted[i] == MQTT_BAD_SUBSCRIBE) {
+            on_unusable(self, NULL);
+            return;
+        }
+    }
+    put_text(self, LINK_SUBSCRIBED, 0, NULL);
+}
+
+static void on_closed(void *self, MQTTAsync_successData *data UNUSED)
+{
+    put_text(self, LINK_CLOSED, 0, NULL);
+}
+
+static void on_close_failed(void *self, MQTTAsync_failureData *data UNUSED)
+{
+    put_text(self, LINK_CLOSED, 0, NULL);
+}
+
+static int on_message(void *self, char *topic, int topic_len, MQTTAsync_message *message)
+{
+    struct paho *paho = self;
+    size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
+    size_t body_len = message->payloadlen > 0 ? (size_t)message->payloadlen : 0;
+    struct link_event event = {.kind = LINK_MESSAGE};
+    if (body_len > BODY_MAX_BYTES)
+        log_warn(PART, "a message of %zu bytes from the hub is dropped", body_len);
+    else
+        event.topic = mem_alloc(len + 1 + body_len);
+    if (event.topic != NULL) {
+        memcpy(event.topic, topic, len);
+        if (body_len > 0)
+            memcpy(event.topic + len + 1, message->payload, body_len);
+        event.body = (struct span){event.topic + len + 1, body_len};
+        put(paho, event);
+    }
+    MQTTAsync_freeMessage(&message);
+    MQTTAsync_free(topic);
+    return 1;
+}
+
+/* ---- the agent's loop ---- */
+
+static void drop_queue(struct paho *paho)
+{
+    struct link_event event;
+    while (take(paho, &event))
+        mem_free(event.topic);
+}
+
+static void drop_client(void *self)
+{
+    struct paho *paho = self;
+    if (paho->client != NULL)
+        MQTTAsync_destroy(&paho->client);
+    paho->client = NULL;
+    mem_free(paho->client_id);
+    paho->client_id = NULL;
+    drop_queue(paho);
+}
+
+static enum err make_client(struct paho *paho, const struct link_target *target, struct why *why)
+{
+    if (paho->client != NULL && strcmp(paho->client_id, target->client_id) == 0)
+        return ERR_NONE;
+    drop_client(paho);
+    MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer;
+    options.MQTTVersion = MQTTVERSION_3_1_1;
+    paho->client_id = mem_text(span_of(target->client_id));
+    if (paho->client_id == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the MQTT client");
+    int result = MQTTAsync_createWithOptions(
+        &paho->client, target->uri, target->client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
+    if (result == MQTTASYNC_SUCCESS)
+        result = MQTTAsync_setCallbacks(paho->client, paho, on_lost, on_message, on_delivered);
+    if (result == MQTTASYNC_SUCCESS)
+        return ERR_NONE;
+    drop_client(paho);
+    return fail(ERR_UNAVAILABLE, why, "the MQTT client cannot be made (%d)", result);
+}
+
+static enum err do_connect(void *self, const struct link_target *target, struct why *why)
+{
+    struct paho *paho = self;
+    enum err err = make_client(paho, target, why);
+    if (err != ERR_NONE)
+        return err;
+    MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
+    tls.enableServerCertAuth = 1;
+    tls.verify = 1;
+    tls.trustStore = target->ca_file;
+    /* With a file of one's own Paho leaves out the system's roots; by name it finds them again,
+     * and loads only the one that it needs. */
+    tls.CApath = target->ca_file == NULL ? NULL : X509_get_default_cert_dir();
+    tls.keyStore = target->certificate_file;
+    tls.privateKey = target->key_file;
+    tls.ssl_error_cb = on_tls_error;
+    tls.ssl_error_context = paho;
+
+    char *uri = (char *)(uintptr_t)target->uri;
+    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
+    options.keepAliveInterval = target->keep_alive_s;
+    options.cleansession = 1;
+    options.maxInflight = 100;
+    options.connectTimeout = CONNECT_TIMEOUT_S;
+    options.MQTTVersion = MQTTVERSION_3_1_1;
+    options.username = target->username;
+    options.password = target->password;
+    options.ssl = &tls;
+    options.serverURIs = &uri;
+    options.serverURIcount = 1;
+    options.onSuccess = on_connected;
+    options.onFailure = on_refused;
+    options.context = paho;
+    int result = MQTTAsync_connect(paho->client, &options);
+    if (result == MQTTASYNC_SUCCESS)
+        return ERR_NONE;
+    /* A client in an unclear state is made anew the next time. */
+    drop_client(paho);
+    return fail(ERR_UNAVAILABLE, why, "the MQTT client does not connect (%d)", result);
+}
+
+static enum err do_subscribe(void *self, const char *const *filters, size_t count, struct why *why)
+{
+    struct paho *paho = self;
+    char *names[FILTERS_MAX];
+    int qos[FILTERS_MAX] = {0};
+    must(count <= FILTERS_MAX);
+    for (size_t i = 0; i < count; i++)
+        names[i] = (char *)(uintptr_t)filters[i];
+    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+    response.onSuccess = on_subscribed;
+    response.onFailure = on_unusable;
+    response.context = paho;
+    int result = MQTTAsync_subscribeMany(paho->client, (int)count, names, qos, &response);
+    return result == MQTTASYNC_SUCCESS
+               ? ERR_NONE
+               : fail(ERR_UNAVAILABLE, why, "cannot subscribe (%d)", result);
+}
+
+static enum err do_publish(void *self, const char *topic, struct span body, int qos, int *ret_token)
+{
+    struct paho *paho = self;
+    MQTTAsync_message message = MQTTAsync_message_initializer;
+    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+    message.payload = (void *)(uintptr_t)body.ptr;
+    message.payloadlen = (int)body.len;
+    message.qos = qos;
+    if (paho->client == NULL ||
+        MQTTAsync_sendMessage(paho->client, topic, &message, &response) != MQTTASYNC_SUCCESS)
+        return ERR_UNAVAILABLE;
+    *ret_token = response.token;
+    return ERR_NONE;
+}
+
+static void do_close(void *self)
+{
+    struct paho *paho = self;
+    MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
+    options.onSuccess = on_closed;
+    options.onFailure = on_close_failed;
+    options.context = paho;
+    if (paho->client == NULL || MQTTAsync_disconnect(paho->client, &options) != MQTTASYNC_SUCCESS)
+        put_text(paho, LINK_CLOSED, 0, NULL);
+}
+
+struct link_driver paho_link(struct paho *paho)
+{
+    return (struct link_driver){.connect = do_connect,
+        .subscribe = do_subscribe,
+        .publish = do_publish,
+        .close = do_close,
+        .abort = drop_client,
+        .take = take,
+        .self = paho};
+}
+
+int paho_fd(const struct paho *paho)
+{
+    return paho->wake_fd;
+}
+
+enum err paho_new(struct paho **ret_paho, struct why *why)
+{
+    struct paho *paho = mem_alloc(sizeof(*paho));
+    if (paho == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the MQTT client");
+    paho->last = &paho->first;
+    paho->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (paho->wake_fd < 0) {
+        mem_free(paho);
+        return fail(ERR_IO, why, "eventfd: %s", strerror(errno));
+    }
+    pthread_mutex_init(&paho->mutex, NULL);
+    *ret_paho = paho;
+    return ERR_NONE;
+}
+
+void paho_free(struct paho *paho)
+{
+    if (paho == NULL)
+        return;
+    drop_client(paho);
+    drop_queue(paho);
+    pthread_mutex_destroy(&paho->mutex);
+    close(paho->wake_fd);
+    mem_free(paho);
+}

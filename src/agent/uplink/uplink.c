@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink.h"
+
+#include "bag.h"
+#include "files.h"
+#include "identity.h"
+#include "log.h"
+#include "mem.h"
+#include "topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define PART "uplink"
+#define SECOND_US ((int64_t)1000000)
+
+#define KEEP_ALIVE_S 60
+#define TOKEN_LIFE_S 3600
+#define PAUSE_FIRST_US SECOND_US
+#define PAUSE_LONGEST_US (300 * SECOND_US)
+/* Who is refused by name will be refused again until somebody does something. */
+#define PAUSE_REFUSED_US (10 * SECOND_US)
+/* A connection that lasted less does not count as one: two clients with one identity push each
+ * other out for ever. */
+#define LASTED_US (60 * SECOND_US)
+#define CONNECT_US (60 * SECOND_US)
+#define SUBSCRIBE_US (30 * SECOND_US)
+#define DRAIN_US (5 * SECOND_US)
+#define CLOSE_US (10 * SECOND_US)
+
+#define INTERFACE_ID "urn:azureiot:Security:SecurityAgent:1"
+#define MESSAGE_TYPE "2.3-0-1-0" /* schema 2.3, JSON, Linux, raw events */
+
+enum state { WAITING, CONNECTING, SUBSCRIBING, UP, DRAINING, CLOSING, STOPPED, STATE_COUNT };
+
+#define TO(state) (1u << (state))
+
+static const struct {
+    const char *name;
+    unsigned moves;
+    int64_t longest_us; /* 0: no limit, or one of its own */
+} states[STATE_COUNT] = {
+    [WAITING] = {"waiting", TO(CONNECTING) | TO(WAITING) | TO(STOPPED), 0},
+    [CONNECTING] = {"connecting", TO(SUBSCRIBING) | TO(WAITING) | TO(CLOSING) | TO(STOPPED),
+        CONNECT_US},
+    [SUBSCRIBING] = {"connecting", TO(UP) | TO(WAITING) | TO(CLOSING) | TO(STOPPED), SUBSCRIBE_US},
+    [UP] = {"connected", TO(DRAINING) | TO(CLOSING) | TO(WAITING) | TO(STOPPED), 0},
+    [DRAINING] = {"renewing", TO(CLOSING) | TO(WAITING) | TO(STOPPED), DRAIN_US},
+    [CLOSING] = {"closing", TO(WAITING) | TO(STOPPED), CLOSE_US},
+    [STOPPED] = {"stopped", 0, 0},
+};
+
+struct uplink {
+    struct uplink_options options;
+    struct identity identity;
+    char *config_files[3]; /* ca.pem, certificate and key: paths */
+
+    enum state state;
+    int64_t due_us; /* WAITING: connect; UP: renew; else give up */
+    int64_t since_wall_us;
+    int64_t up_at_us;
+    unsigned failures; /* in a row */
+    unsigned in_flight;
+    bool stopping;
+    uint64_t connections;
+    char last_error[480];
+    int64_t last_error_wall_us;
+};
+
+enum { FILE_CA, FILE_CERTIFICATE, FILE_KEY };
+
+static const char *const config_names[] = {
+    [FILE_CA] = "ca.pem",
+    [FILE_CERTIFICATE] = "certificate_public.pem",
+    [FILE_KEY] = "certificate_private.pem",
+};
+
+static int64_t now_of(const struct uplink *uplink)
+{
+    return clock_mono_us(uplink->options.clock);
+}
+
+static void move(struct uplink *uplink, enum state to)
+{
+    must((states[uplink->state].moves & TO(to)) != 0);
+    if (strcmp(states[uplink->state].name, states[to].name) != 0)
+        uplink->since_wall_us = clock_wall_us(uplink->options.clock);
+    uplink->state = to;
+    uplink->due_us =
+        states[to].longest_us == 0 ? INT64_MAX : now_of(uplink) + states[to].longest_us;
+}
+
+static void note_error(struct uplink *uplink, const char *format, ...) PRINTF_LIKE(2, 3);
+static void note_error(struct uplink *uplink, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vsnprintf(uplink->last_error, sizeof(uplink->last_error), format, list);
+    va_end(list);
+    uplink->last_error_wall_us = clock_wall_us(uplink->options.clock);
+    log_warn(PART, "%s", uplink->last_error);
+}
+
+/* ---- pauses ---- */
+
+static int64_t jittered(struct uplink *uplink, int64_t longest_us)
+{
+    return longest_us / 2 + uplink->options.random() % (longest_us / 2 + 1);
+}
+
+static void wait_before_next(struct uplink *uplink, int64_t first_us)
+{
+    int64_t longest = first_us;
+    for (unsigned i = 0; i < uplink->failures && longest < PAUSE_LONGEST_US; i++)
+        longest *= 2;
+    if (longest > PAUSE_LONGEST_US)
+        longest = PAUSE_LONGEST_US;
+    uplink->failures++;
+    move(uplink, WAITING);
+    uplink->due_us = now_of(uplink) + jittered(uplink, longest);
+    log_info(PART, "connecting again in %.1f s",
+        (double)(uplink->due_us - now_of(uplink)) / (double)SECOND_US);
+}
+
+/* Leaves a connection that was up: what was asked on it gets no answer. */
+static void leave_up(struct uplink *uplink)
+{
+    if (uplink->state != UP && uplink->state != DRAINING)
+        return;
+    if (now_of(uplink) - uplink->up_at_us >= LASTED_US)
+        uplink->failures = 0;
+    uplink->in_flight = 0;
+    uplink->options.lost(uplink->options.self);
+}
+
+static void begin_closing(struct uplink *uplink)
+{
+    leave_up(uplink);
+    move(uplink, CLOSING);
+    uplink->options.link.close(uplink->options.link.self);
+}
+
+static void closed(struct uplink *uplink)
+{
+    if (uplink->stopping) {
+        move(uplink, STOPPED);
+        return;
+    }
+    if (uplink->failures > 0) {
+        wait_before_next(uplink, PAUSE_FIRST_US);
+        return;
+    }
+    move(uplink, WAITING);
+    uplink->due_us = now_of(uplink);
+}
+
+/* ---- connecting ---- */
+
+/* The file may have been changed since; a bad one is no reason to forget who we are. */
+static void reload_identity(struct uplink *uplink)
+{
+    struct identity identity;
+    struct why why = {""};
+    enum err err = identity_load(uplink->options.config_dir, &identity, &why);
+    if (err != ERR_NONE) {
+        log_warn(PART, "the connection string in use is kept: %s", why_text(&why, err));
+        return;
+    }
+    if (!span_eq(buf_span(&identity.text), buf_span(&uplink->identity.text)))
+        log_info(PART, "connection_string.txt has changed");
+    identity_done(&uplink->identity);
+    uplink->identity = identity;
+}
+
+static const char *if_there(const char *path)
+{
+    return access(path, F_OK) == 0 ? path : NULL;
+}
+
+static enum err connect_with(struct uplink *uplink, struct buf *password, struct why *why)
+{
+    const struct identity *identity = &uplink->identity;
+    AUTO(buf_done) struct buf uri = BUF_EMPTY;
+    AUTO(buf_done) struct buf client_id = BUF_EMPTY;
+    AUTO(buf_done) struct buf username = BUF_EMPTY;
+    bool x509 = identity->connstr.x509;
+    identity_write_uri(identity, &uri);
+    identity_write_client_id(identity, &client_id);
+    identity_write_username(identity, uplink->options.agent_version, &username);
+    if (uri.failed || client_id.failed || username.failed || password->failed)
+        return fail(ERR_MEMORY, why, "no memory to connect");
+    for (int i = FILE_CERTIFICATE; x509 && i <= FILE_KEY; i++)
+        if (access(uplink->config_files[i], R_OK) != 0)
+            return fail(ERR_NOT_FOUND, why,
+                "the connection string says x509=true, and %s cannot be read",
+                uplink->config_files[i]);
+    struct link_target target = {.uri = uri.ptr,
+        .client_id = client_id.ptr,
+        .username = username.ptr,
+        .password = x509 ? NULL : password->ptr,
+        .ca_file = if_there(uplink->config_files[FILE_CA]),
+        .certificate_file = x509 ? uplink->config_files[FILE_CERTIFICATE] : NULL,
+        .key_file = x509 ? uplink->config_files[FILE_KEY] : NULL,
+        .keep_alive_s = KEEP_ALIVE_S};
+    log_info(PART, "connecting to %s as %s", uri.ptr, client_id.ptr);
+    return uplink->options.link.connect(uplink->options.link.self, &target, why);
+}
+
+static void begin_connecting(struct uplink *uplink)
+{
+    struct why why = {""};
+    struct buf password = BUF_EMPTY;
+    reload_identity(uplink);
+    int64_t now_s = clock_wall_us(uplink->options.clock) / SECOND_US;
+    enum err err = identity_write_password(
+        &uplink->identity, now_s + uplink->options.token_life_s, &password, &why);
+    if (err == ERR_NONE)
+        err = connect_with(uplink, &password, &why);
+    if (password.ptr != NULL)
+        mem_wipe(password.ptr, password.cap);
+    buf_done(&password);
+    if (err == ERR_NONE) {
+        move(uplink, CONNECTING);
+        return;
+    }
+    note_error(uplink, "cannot connect: %s", why_text(&why, err));
+    wait_before_next(uplink, PAUSE_REFUSED_US);
+}
+
+static void subscribe(struct uplink *uplink)
+{
+    static const char *const filters[] = {
+        "$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"};
+    struct why why = {""};
+    move(uplink, SUBSCRIBING);
+    enum err err =
+        uplink->options.link.subscribe(uplink->options.link.self, filters, COUNT_OF(filters), &why);
+    if (err != ERR_NONE) {
+        note_error(uplink, "%s", why_text(&why, err));
+        uplink->failures++;
+        begin_closing(uplink);
+    }
+}
+
+static void come_up(struct uplink *uplink)
+{
+    /* Renewed at 80 to 90 % of the token's life: a fleet that started together spreads out. */
+    int64_t life_us = uplink->options.token_life_s * SECOND_US;
+    bool renewable = uplink->identity.connstr.key.len > 0;
+    move(uplink, UP);
+    uplink->up_at_us = now_of(uplink);
+    if (renewable)
+        uplink->due_us =
+            uplink->up_at_us + life_us / 10 * 8 + uplink->options.random() % (life_us / 10 + 1);
+    uplink->connections++;
+    log_info(PART, "connected");
+    uplink->options.connected(uplink->options.self);
+}
+
+/* What a person can do about a refusal, by MQTT's return code (3.1.1, table 3.1). */
+static void say_refused(struct uplink *uplink, int code, const char *text)
+{
+    static const char *const reasons[] = {
+        [1] = "the hub does not speak MQTT 3.1.1",
+        [2] = "the hub refuses the client id: check DeviceId and ModuleId in connection_string.txt",
+        [3] = "the hub is not available now",
+        [4] = "the hub refuses the credentials: check connection_string.txt",
+        [5] = "the hub refuses the credentials: check that the device is enabled, that it has this "
+              "module, that connection_string.txt holds the module's present key, and that this "
+              "machine's clock is right",
+    };
+    const struct connstr *connstr = &uplink->identity.connstr;
+    const char *hint = strstr(text, "certificate verify failed") != NULL
+                           ? "; is the CA of the hub in ca.pem of the configuration directory?"
+                           : "";
+    if (code >= 1 && (size_t)code < COUNT_OF(reasons))
+        note_error(uplink, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
+            SPAN_ARG(connstr->module_id), SPAN_ARG(connstr->host_name), reasons[code]);
+    else
+        note_error(uplink, "no connection to %.*s: %s%s", SPAN_ARG(connstr->host_name),
+            text[0] == '\0' ? "no answer" : text, hint);
+}
+
+static void refused(struct uplink *uplink, const struct link_event *event)
+{
+    bool credentials = event->code == 1 || event->code == 2 || event->code == 4 || event->code == 5;
+    say_refused(uplink, event->code, event->text);
+    wait_before_next(uplink, credentials ? PAUSE_REFUSED_US : PAUSE_FIRST_US);
+}
+
+static void lost(struct uplink *uplink, const char *text)
+{
+    leave_up(uplink);
+    note_error(uplink, "the connection is lost%s%s", text[0] == '\0' ? "" : ": ", text);
+    if (uplink->failures == 4)
+        log_warn(PART, "again and again: is another client connected with this identity?");
+    wait_before_next(uplink, PAUSE_FIRST_US);
+}
+
+void uplink_reconnect(struct uplink *uplink, const char *reason)
+{
+    if (uplink->state != UP)
+        return;
+    note_error(uplink, "connecting anew: %s", reason);
+    begin_closing(uplink);
+}
+
+void uplink_stop(struct uplink *uplink)
+{
+    uplink->stopping = true;
+    if (uplink->state == STOPPED || uplink->state == CLOSING)
+        return;
+    if (uplink->state == WAITING) {
+        move(uplink, STOPPED);
+        return;
+    }
+    begin_closing(uplink);
+}
+
+bool uplink_stopped(const struct uplink *uplink)
+{
+    return uplink->state == STOPPED;
+}
+
+/* ---- what the hub says ---- */
+
+static void take_message(struct uplink *uplink, const struct link_event *event)
+{
+    struct why why = {""};
+    struct topic topic;
+    uint64_t request;
+    struct topic_owner owner = {
+        uplink->identity.connstr.device_id, uplink->identity.connstr.module_id};
+    if (uplink->state != UP && uplink->state != DRAINING && uplink->state != SUBSCRIBING)
+        return;
+    enum err err = topic_parse_from_hub(span_of(event->topic), &owner, &topic, &why);
+    if (err != ERR_NONE) {
+        log_warn(PART, "a message of the hub is dropped: %s", why_text(&why, err));
+        return;
+    }
+    if (topic.kind == TOPIC_TWIN_RESPONSE && span_u64(topic.rid, UINT32_MAX, &request))
+        uplink->options.answer(
+            uplink->options.self, (uint32_t)request, (int)topic.status, event->body);
+    else if (topic.kind == TOPIC_TWIN_DESIRED)
+        uplink->options.desired(uplink->options.self, topic.version, event->body);
+    else
+        log_debug(PART, "a message of the hub that nobody asked for is dropped");
+}
+
+static void delivered(struct uplink *uplink, int token)
+{
+    if (uplink->in_flight > 0)
+        uplink->in_flight--;
+    uplink->options.delivered(uplink->options.self, token);
+    if (uplink->state == DRAINING && uplink->in_flight == 0)
+        begin_closing(uplink);
+}
+
+static void handle(struct uplink *uplink, const struct link_event *event)
+{
+    enum state state = uplink->state;
+    bool attached = state == SUBSCRIBING || state == UP || state == DRAINING;
+    switch (event->kind) {
+    case LINK_CONNECTED:
+        if (state == CONNECTING)
+            subscribe(uplink);
+        break;
+    case LINK_REFUSED:
+        if (state == CONNECTING)
+            refused(uplink, event);
+        break;
+    case LINK_SUBSCRIBED:
+        if (state == SUBSCRIBING)
+            come_up(uplink);
+        break;
+    case LINK_UNUSABLE:
+        if (attached) {
+            note_error(uplink, "%s", event->text);
+            uplink->failures++;
+            begin_closing(uplink);
+        }
+        break;
+    case LINK_MESSAGE:
+        take_message(uplink, event);
+        break;
+    case LINK_DELIVERED:
+        if (state == UP || state == DRAINING)
+            delivered(uplink, event->token);
+        break;
+    case LINK_LOST:
+        if (attached)
+            lost(uplink, event->text);
+        else if (state == CLOSING)
+            closed(uplink);
+        break;
+    case LINK_CLOSED:
+        if (state == CLOSING)
+            closed(uplink);
+        break;
+    }
+}
+
+/* ---- time ---- */
+
+static void overdue(struct uplink *uplink)
+{
+    switch (uplink->state) {
+    case WAITING:
+        begin_connecting(uplink);
+        break;
+    case CONNECTING:
+        uplink->options.link.abort(uplink->options.link.self);
+        note_error(uplink, "the hub does not answer");
+        wait_before_next(uplink, PAUSE_FIRST_US);
+        break;
+    case SUBSCRIBING:
+        note_error(uplink, "the hub does not answer the subscription");
+        uplink->failures++;
+        begin_closing(uplink);
+        break;
+    case UP:
+        log_info(PART, "renewing the token");
+        move(uplink, DRAINING);
+        if (uplink->in_flight == 0)
+            begin_closing(uplink);
+        break;
+    case DRAINING:
+        begin_closing(uplink);
+        break;
+    case CLOSING:
+        uplink->options.link.abort(uplink->options.link.self);
+        closed(uplink);
+        break;
+    case STOPPED:
+    case STATE_COUNT:
+        break;
+    }
+}
+
+int64_t uplink_run(struct uplink *uplink)
+{
+    struct link_event event;
+    while (uplink->options.link.take(uplink->options.link.self, &event)) {
+        handle(uplink, &event);
+        if (event.kind == LINK_MESSAGE)
+            mem_free(event.topic);
+    }
+    if (uplink->state != STOPPED && now_of(uplink) >= uplink->due_us)
+        overdue(uplink);
+    return uplink->state == STOPPED ? INT64_MAX : uplink->due_us;
+}
+
+/* ---- asking and publishing ---- */
+
+static enum err publish(
+    struct uplink *uplink, struct buf *topic, struct span body, int qos, int *ret_token)
+{
+    enum err err = topic->failed ? ERR_MEMORY
+                                 : uplink->options.link.publish(
+                                       uplink->options.link.self, topic->ptr, body, qos, ret_token);
+    buf_done(topic);
+    return err;
+}
+
+static struct span rid_of(uint32_t request, char ret_text[12])
+{
+    int len = snprintf(ret_text, 12, "%" PRIu32, request);
+    return (struct span){ret_text, (size_t)len};
+}
+
+enum err uplink_read_twin(struct uplink *uplink, uint32_t request)
+{
+    char rid[12];
+    int token;
+    struct buf topic = BUF_EMPTY;
+    if (uplink->state != UP)
+        return ERR_UNAVAILABLE;
+    topic_write_twin_get(&topic, rid_of(request, rid));
+    return publish(uplink, &topic, SPAN_NONE, 0, &token);
+}
+
+enum err uplink_report(struct uplink *uplink, uint32_t request, struct span patch)
+{
+    char rid[12];
+    int token;
+    struct buf topic = BUF_EMPTY;
+    if (uplink->state != UP)
+        return ERR_UNAVAILABLE;
+    topic_write_twin_reported(&topic, rid_of(request, rid), 0);
+    return publish(uplink, &topic, patch, 0, &token);
+}
+
+enum err uplink_publish(struct uplink *uplink, const char *id, struct span body, int *ret_token)
+{
+    const struct {
+        const char *key;
+        const char *value;
+    } properties[] = {{"$.mid", id}, {"$.ct", "application/json"}, {"$.ce", "utf-8"},
+        {"$.ifid", INTERFACE_ID}, {"mti", MESSAGE_TYPE}};
+    AUTO(buf_done) struct buf bag = BUF_EMPTY;
+    struct bag_writer writer = {.out = &bag};
+    struct buf topic = BUF_EMPTY;
+    struct topic_owner owner = {
+        uplink->identity.connstr.device_id, uplink->identity.connstr.module_id};
+    if (uplink->state != UP)
+        return ERR_UNAVAILABLE;
+    for (size_t i = 0; i < COUNT_OF(properties); i++)
+        bag_add(&writer, span_of(properties[i].key), span_of(properties[i].value));
+    if (bag.failed)
+        return ERR_MEMORY;
+    topic_write_events(&topic, &owner, buf_span(&bag));
+    enum err err = publish(uplink, &topic, body, 1, ret_token);
+    if (err == ERR_NONE)
+        uplink->in_flight++;
+    return err;
+}
+
+/* ---- life ---- */
+
+enum err uplink_new(
+    const struct uplink_options *options, struct uplink **ret_uplink, struct why *why)
+{
+    struct uplink *uplink = mem_alloc(sizeof(*uplink));
+    if (uplink == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the uplink");
+    uplink->options = *options;
+    if (uplink->options.token_life_s == 0)
+        uplink->options.token_life_s = TOKEN_LIFE_S;
+    uplink->since_wall_us = clock_wall_us(options->clock);
+    uplink->due_us = now_of(uplink);
+    enum err err = identity_load(options->config_dir, &uplink->identity, why);
+    for (size_t i = 0; i < COUNT_OF(config_names) && err == ERR_NONE; i++) {
+        uplink->config_files[i] = files_path(options->config_dir, config_names[i]);
+        if (uplink->config_files[i] == NULL)
+            err = fail(ERR_MEMORY, why, "no memory for the uplink");
+    }
+    if (err != ERR_NONE) {
+        uplink_free(uplink);
+        return err;
+    }
+    *ret_uplink = uplink;
+    return ERR_NONE;
+}
+
+void uplink_free(struct uplink *uplink)
+{
+    if (uplink == NULL)
+        return;
+    for (size_t i = 0; i < COUNT_OF(uplink->config_files); i++)
+        mem_free(uplink->config_files[i]);
+    identity_done(&uplink->identity);
+    mem_free(uplink);
+}
+
+static bool add_text(struct arena *arena, struct json *object, const char *name, struct span text)
+{
+    return json_set(arena, object, span_of(name), json_new_string(arena, text));
+}
+
+static bool add_time(struct arena *arena, struct json *object, const char *name, int64_t wall_us)
+{
+    char text[CLOCK_TEXT_SIZE];
+    return add_text(arena, object, name, span_of(clock_format(wall_us, text)));
+}
+
+enum err uplink_status(const struct uplink *uplink, struct arena *arena, struct json *object)
+{
+    const struct connstr *connstr = &uplink->identity.connstr;
+    bool ok = add_text(arena, object, "connection", span_of(states[uplink->state].name)) &&
+              add_time(arena, object, "since", uplink->since_wall_us) &&
+              add_text(arena, object, "hub", connstr->host_name) &&
+              add_text(arena, object, "device", connstr->device_id) &&
+              add_text(arena, object, "module", connstr->module_id) &&
+              json_set(arena, object, SPAN_LIT("connections"),
+                  json_new_int(arena, (int64_t)uplink->connections));
+    if (ok && connstr->gateway_host_name.len > 0)
+        ok = add_text(arena, object, "gateway", connstr->gateway_host_name);
+    if (ok && uplink->last_error[0] != '\0')
+        ok = add_text(arena, object, "last_error", span_of(uplink->last_error)) &&
+             add_time(arena, object, "last_error_at", uplink->last_error_wall_us);
+    return ok ? ERR_NONE : ERR_MEMORY;
+}

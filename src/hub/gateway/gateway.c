@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway_priv.h"
+
+#include "log.h"
+#include "tls.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define THREADS_MAX 64u
+#define THREADS_BY_ITSELF_MAX 16u
+
+const struct gateway_limits gateway_limits_default = {
+    .connections = 100000,
+    .handshake_seconds = 20,
+    .connect_seconds = 60,
+    .keep_alive_seconds = 1767,
+    .http_idle_seconds = 120,
+    .http_request_seconds = 60,
+    .packet_bytes = 262144 + 65536,
+    .header_bytes = 16384,
+    .body_bytes = 1048576,
+    .arena_bytes = 64u * 1024 * 1024,
+    .send_bytes = 1048576,
+    .inflight_calls = 32,
+};
+
+static unsigned choose_threads(unsigned asked)
+{
+    if (asked > 0)
+        return asked < THREADS_MAX ? asked : THREADS_MAX;
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    if (count < 1)
+        return 1;
+    return (unsigned)count < THREADS_BY_ITSELF_MAX ? (unsigned)count : THREADS_BY_ITSELF_MAX;
+}
+
+static void hear_lws(int level, const char *line)
+{
+    enum log_level ours = level & (LLL_ERR | LLL_WARN) ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
+    log_write(ours, "libwebsockets", "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+static void close_sockets(const int *sockets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        close(sockets[i]);
+}
+
+static enum err bind_ports(
+    struct gateway *gateway, unsigned threads, int *ret_mqtt, int *ret_https, struct why *why)
+{
+    gateway->ports[LISTEN_MQTT] = gateway->options.mqtt_port;
+    gateway->ports[LISTEN_HTTPS] = gateway->options.https_port;
+    unsigned backlog = gateway->options.backlog == 0 ? SOMAXCONN : gateway->options.backlog;
+    enum err err = listener_open(&gateway->address, &gateway->ports[LISTEN_MQTT], backlog,
+        "--mqtt-port", threads, ret_mqtt, why);
+    if (err != ERR_NONE)
+        return err;
+    err = listener_open(&gateway->address, &gateway->ports[LISTEN_HTTPS], backlog, "--https-port",
+        threads, ret_https, why);
+    if (err != ERR_NONE)
+        close_sockets(ret_mqtt, threads);
+    return err;
+}
+
+static enum err make_threads(struct gateway *gateway, unsigned threads, struct why *why)
+{
+    int mqtt[THREADS_MAX], https[THREADS_MAX];
+    enum err err = bind_ports(gateway, threads, mqtt, https, why);
+    if (err != ERR_NONE)
+        return err;
+    for (unsigned i = 0; i < threads; i++) {
+        int sockets[LISTEN_COUNT] = {[LISTEN_MQTT] = mqtt[i], [LISTEN_HTTPS] = https[i]};
+        gateway->thread_count = i + 1;
+        err = thread_init(&gateway->threads[i], gateway, &gateway->options, sockets, why);
+        if (err == ERR_NONE)
+            continue;
+        close_sockets(mqtt + i + 1, threads - i - 1);
+        close_sockets(https + i + 1, threads - i - 1);
+        return err;
+    }
+    return ERR_NONE;
+}
+
+enum err gateway_open(
+    const struct gateway_options *options, struct gateway **ret_gateway, struct why *why)
+{
+    unsigned threads = choose_threads(options->threads);
+    signal(SIGPIPE, SIG_IGN);
+    lws_set_log_level(LLL_ERR | LLL_WARN, hear_lws);
+
+    enum err err = tls_check_files(options->certificate_file, options->key_file, why);
+    if (err != ERR_NONE)
+        return err;
+    struct gateway *gateway = mem_alloc(sizeof *gateway);
+    if (gateway == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the gateway");
+    gateway->options = *options;
+    gateway->threads = mem_alloc(threads * sizeof *gateway->threads);
+    err = gateway->threads == NULL ? fail(ERR_MEMORY, why, "no memory for the gateway") : ERR_NONE;
+    if (err == ERR_NONE)
+        err = listen_address_parse(options->listen, &gateway->address, why);
+    if (err == ERR_NONE)
+        err = make_threads(gateway, threads, why);
+    if (err != ERR_NONE) {
+        gateway_close(gateway);
+        return err;
+    }
+    *ret_gateway = gateway;
+    return ERR_NONE;
+}
+
+unsigned gateway_mqtt_port(const struct gateway *gateway)
+{
+    return gateway->ports[LISTEN_MQTT];
+}
+
+unsigned gateway_https_port(const struct gateway *gateway)
+{
+    return gateway->ports[LISTEN_HTTPS];
+}
+
+const char *gateway_address(const struct gateway *gateway)
+{
+    return gateway->address.text;
+}
+
+enum err gateway_start(struct gateway *gateway, struct service *service, struct why *why)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < gateway->thread_count && err == ERR_NONE; i++) {
+        gateway->threads[i].service = service;
+        err = thread_start(&gateway->threads[i], why);
+    }
+    return err;
+}
+
+void gateway_drain(struct gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->thread_count; i++)
+        if (gateway->threads[i].started)
+            thread_post(&gateway->threads[i], &gateway->threads[i].drain_mail);
+}
+
+bool gateway_is_drained(struct gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->thread_count; i++)
+        if (gateway->threads[i].started && !atomic_load(&gateway->threads[i].drained))
+            return false;
+    return true;
+}
+
+void gateway_abort(struct gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->thread_count; i++)
+        if (gateway->threads[i].started)
+            thread_post(&gateway->threads[i], &gateway->threads[i].abort_mail);
+}
+
+void gateway_close(struct gateway *gateway)
+{
+    if (gateway == NULL)
+        return;
+    for (size_t i = 0; i < gateway->thread_count; i++)
+        thread_done(&gateway->threads[i]);
+    mem_free(gateway->threads);
+    mem_free(gateway);
+}

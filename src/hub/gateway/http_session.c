@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http_session.h"
+
+#include "http_response.h"
+#include "log.h"
+
+/* Of a response body, copied to the connection whenever it has sent what it had. */
+#define BODY_PIECE_BYTES (64u * 1024)
+#define SEND_BYTES (256u * 1024)
+
+/* While a call is at the service, only to look in again. */
+#define PATIENCE_MS (3600 * 1000)
+
+#define METHODS "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS"
+
+struct http_op {
+    struct mail mail;
+    struct http_session *session; /* NULL: the client went away */
+    struct gateway_thread *thread;
+    struct rest_call rest;
+    bool head_only; /* HEAD: all of the answer but the body */
+    bool is_options;
+    bool chunked;
+    bool close;   /* after the response */
+    int status;   /* when no row of the error table has the one that fits; 0 */
+    bool refused; /* was never handed to the service */
+    struct http_chunks chunks;
+    struct buf collected; /* a chunked body */
+    char *body;           /* one with Content-Length, in the call's arena */
+    uint64_t body_size;
+    uint64_t body_got;
+    size_t sent; /* of the response's body */
+};
+
+static void advance(struct http_session *session);
+
+/* ---- states ---------------------------------------------------------------------------------- */
+
+bool http_state_may_become(enum http_state from, enum http_state to)
+{
+    static const bool moves[HTTP_STATE_COUNT][HTTP_STATE_COUNT] = {
+        [HTTP_IDLE] = {[HTTP_HEAD] = true},
+        [HTTP_HEAD] = {[HTTP_BODY] = true, [HTTP_ANSWERING] = true},
+        [HTTP_BODY] = {[HTTP_ASKING] = true, [HTTP_ANSWERING] = true},
+        [HTTP_ASKING] = {[HTTP_ANSWERING] = true},
+        [HTTP_ANSWERING] = {[HTTP_IDLE] = true},
+    };
+    return (size_t)from < HTTP_STATE_COUNT && (size_t)to < HTTP_STATE_COUNT && moves[from][to];
+}
+
+static void move(struct http_session *session, enum http_state state)
+{
+    must(http_state_may_become(session->state, state));
+    session->state = state;
+}
+
+static void set_deadline_seconds(struct http_session *session, unsigned seconds)
+{
+    session->sent_before = session->conn.sent_bytes;
+    conn_set_deadline(&session->conn, (int64_t)seconds * 1000);
+}
+
+/* ---- a request's life ------------------------------------------------------------------------ */
+
+static void on_reply(struct gateway_thread *thread, struct mail *mail);
+
+static void reply(struct call *call)
+{
+    struct http_op *op = call->owner;
+    thread_post(op->thread, &op->mail);
+}
+
+static struct http_op *new_op(struct http_session *session)
+{
+    struct http_op *op = mem_alloc(sizeof *op);
+    if (op == NULL)
+        return NULL;
+    op->mail.deliver = on_reply;
+    op->session = session;
+    op->thread = session->conn.thread;
+    call_init(&op->rest.call, op->thread->limits->arena_bytes, reply, op);
+    session->op = op;
+    return op;
+}
+
+static void free_op(struct http_op *op)
+{
+    /* Ours: the copy in the arena that copy_request() made. */
+    mem_wipe((char *)(uintptr_t)op->rest.authorization.ptr, op->rest.authorization.len);
+    call_done(&op->rest.call);
+    buf_done(&op->collected);
+    mem_free(op);
+}
+
+/* ---- the response ---------------------------------------------------------------------------- */
+
+static void end_response(struct http_session *session)
+{
+    bool close = session->op->close;
+    free_op(session->op);
+    session->op = NULL;
+    if (close || session->conn.thread->draining) {
+        conn_finish(&session->conn);
+        return;
+    }
+    move(session, HTTP_IDLE);
+    set_deadline_seconds(session, session->conn.thread->limits->http_idle_seconds);
+    advance(session);
+    if (conn_is_open(&session->conn) && session->state != HTTP_ASKING)
+        conn_resume(&session->conn);
+}
+
+/* False once all of the body was sent. */
+static bool send_piece(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    struct span rest = op->head_only ? SPAN_NONE : span_from(op->rest.body_out, op->sent);
+    struct span piece = span_first(rest, BODY_PIECE_BYTES);
+    op->sent += piece.len;
+    conn_send(&session->conn, piece);
+    return piece.len > 0;
+}
+
+/* Called whenever nothing is left to send. */
+static void sent(struct conn *conn)
+{
+    struct http_session *session = (struct http_session *)conn;
+    if (session->state == HTTP_ANSWERING && !send_piece(session))
+        end_response(session);
+}
+
+static void answer(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    move(session, HTTP_ANSWERING);
+    set_deadline_seconds(session, session->conn.thread->limits->http_idle_seconds);
+    if (op->status != 0)
+        op->rest.status = op->status;
+    op->close |= session->conn.thread->draining;
+    struct http_response response = {
+        .rest = &op->rest,
+        .allow = op->is_options || (op->refused && op->rest.status == 405) ? METHODS : NULL,
+        .now_us = clock_wall_us(session->conn.thread->clock),
+        .close = op->close,
+    };
+    struct buf *head = &session->conn.thread->encoder;
+    buf_clear(head);
+    http_write_head(head, &response);
+    if (head->failed) {
+        conn_fail(&session->conn);
+        return;
+    }
+    conn_send(&session->conn, buf_span(head));
+    send_piece(session);
+}
+
+static void on_reply(struct gateway_thread *thread, struct mail *mail)
+{
+    struct http_op *op = lws_container_of(mail, struct http_op, mail);
+    thread->calls--;
+    if (op->session == NULL) {
+        free_op(op);
+        return;
+    }
+    struct conn *conn = &op->session->conn;
+    conn_enter(conn);
+    answer(op->session);
+    conn_leave(conn);
+}
+
+/* Answers without the service. What the client still sends is not read: the connection closes. */
+static void refuse(struct http_session *session, enum err err, int status, const struct why *why)
+{
+    struct http_op *op = session->op;
+    if (op == NULL && (op = new_op(session)) == NULL) {
+        conn_fail(&session->conn);
+        return;
+    }
+    service_rest_refuse(&op->rest, err, why);
+    op->refused = true;
+    op->status = status;
+    op->close = true;
+    answer(session);
+}
+
+static void refuse_with(struct http_session *session, enum err err, const char *sentence)
+{
+    struct why why;
+    why_set(&why, "%s", sentence);
+    refuse(session, err, 0, &why);
+}
+
+static void refuse_late(struct http_session *session)
+{
+    struct why why;
+    why_set(&why, "the request did not arrive in time");
+    refuse(session, ERR_ARGUMENT, 408, &why);
+}
+
+/* ---- the request ----------------------------------------------------------------------------- */
+
+static void ask(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    if (op->is_options) {
+        op->rest.status = 204;
+        answer(session);
+        return;
+    }
+    move(session, HTTP_ASKING);
+    conn_set_deadline(&session->conn, PATIENCE_MS);
+    op->thread->calls++;
+    service_rest(op->thread->service, &op->rest);
+}
+
+static bool is_offered(struct span method)
+{
+    static const char *const methods[] = {
+        "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
+        if (span_is(method, methods[i]))
+            return true;
+    return false;
+}
+
+/* The spans of the request point into the input buffer, those of the call into its arena. */
+static bool copy_request(struct http_op *op, const struct http_request *request)
+{
+    struct rest_call *rest = &op->rest;
+    char peer[CONN_PEER_SIZE];
+    const struct {
+        struct span from;
+        struct span *to;
+    } fields[] = {
+        {op->head_only ? SPAN_LIT("GET") : request->method, &rest->method},
+        {request->host, &rest->host},
+        {request->path, &rest->path},
+        {request->query, &rest->query},
+        {http_find_header(request, "authorization"), &rest->authorization},
+        {http_find_header(request, "if-match"), &rest->if_match},
+        {http_find_header(request, "content-type"), &rest->content_type},
+        {http_find_header(request, "x-ms-max-item-count"), &rest->max_items},
+        {http_find_header(request, "x-ms-continuation"), &rest->continuation},
+        {span_of(conn_peer(&op->session->conn, peer)), &rest->peer},
+    };
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        if (!arena_span(&rest->call.arena, fields[i].from, fields[i].to))
+            return false;
+    return true;
+}
+
+static bool make_op(struct http_session *session, const struct http_request *request)
+{
+    struct http_op *op = new_op(session);
+    if (op == NULL)
+        return false;
+    op->head_only = span_is(request->method, "HEAD");
+    op->is_options = span_is(request->method, "OPTIONS");
+    op->chunked = request->chunked;
+    op->close = !request->keep_alive;
+    op->collected.limit_bytes = op->thread->limits->body_bytes;
+    op->body_size = request->content_length;
+    if (!copy_request(op, request))
+        return false;
+    if (op->chunked || op->body_size == 0 || op->body_size > op->thread->limits->body_bytes)
+        return true;
+    op->body = arena_alloc(&op->rest.call.arena, (size_t)op->body_size);
+    return op->body != NULL;
+}
+
+static void begin_request(struct http_session *session, const struct http_request *request)
+{
+    bool wants_socket = span_eq_nocase(request->upgrade, SPAN_LIT("websocket"));
+    bool expects = request->expects_continue;
+    if (!is_offered(request->method)) {
+        refuse_with(session, ERR_METHOD, "the methods that are offered are " METHODS);
+    } else if (wants_socket) {
+        refuse_with(session, ERR_NOT_OFFERED, "MQTT over WebSocket is not offered here");
+    } else if (session->conn.thread->draining) {
+        refuse_with(session, ERR_UNAVAILABLE, "the server is shutting down");
+    } else if (!make_op(session, request)) {
+        conn_fail(&session->conn);
+    } else if (session->op->body_size > session->conn.thread->limits->body_bytes) {
+        refuse_with(session, ERR_TOO_LARGE, "the request's body is too large");
+    } else {
+        move(session, HTTP_BODY);
+        if (expects)
+            conn_send(&session->conn, SPAN_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
+    }
+}
+
+static bool read_head(struct http_session *session)
+{
+    struct http_request request;
+    struct http_fault fault;
+    enum err err = http_parse_head(
+        buf_span(&session->in), session->conn.thread->limits->header_bytes, &request, &fault);
+    if (err == ERR_AGAIN)
+        return false;
+    if (err != ERR_NONE) {
+        refuse(session, ERR_FORMAT, fault.status, &fault.why);
+        return false;
+    }
+    begin_request(session, &request);
+    mem_wipe(session->in.ptr, request.head_bytes); /* it held the token */
+    buf_drop(&session->in, request.head_bytes);
+    return true;
+}
+
+static void read_sized_body(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    size_t wanted = (size_t)(op->body_size - op->body_got);
+    size_t take = session->in.len < wanted ? session->in.len : wanted;
+    if (take > 0)
+        memcpy(op->body + op->body_got, session->in.ptr, take);
+    op->body_got += take;
+    buf_drop(&session->in, take);
+    if (op->body_got < op->body_size)
+        return;
+    op->rest.body = (struct span){op->body, (size_t)op->body_size};
+    ask(session);
+}
+
+static void read_chunked_body(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    struct span input = buf_span(&session->in), piece;
+    enum err err = ERR_NONE;
+    while (!op->chunks.done && !op->collected.failed &&
+           (err = http_read_chunk(&op->chunks, &input, &piece)) == ERR_NONE)
+        buf_add(&op->collected, piece);
+    buf_drop(&session->in, session->in.len - input.len);
+    if (op->collected.failed)
+        refuse_with(session, ERR_TOO_LARGE, "the request's body is too large");
+    else if (err == ERR_FORMAT)
+        refuse_with(session, ERR_FORMAT, "the chunks of the request's body are malformed");
+    else if (op->chunks.done &&
+             !arena_span(&op->rest.call.arena, buf_span(&op->collected), &op->rest.body))
+        refuse_with(session, ERR_MEMORY, "no memory for the request's body");
+    else if (op->chunks.done)
+        ask(session);
+}
+
+/* Goes as far as the input reaches: one request at a time. */
+static void advance(struct http_session *session)
+{
+    if (session->state == HTTP_IDLE && session->in.len > 0) {
+        move(session, HTTP_HEAD);
+        set_deadline_seconds(session, session->conn.thread->limits->http_request_seconds);
+    }
+    if (session->state == HTTP_HEAD && !read_head(session))
+        return;
+    if (!conn_is_open(&session->conn) || session->state != HTTP_BODY)
+        return;
+    if (session->op->chunked)
+        read_chunked_body(session);
+    else
+        read_sized_body(session);
+}
+
+/* ---- the connection -------------------------------------------------------------------------- */
+
+static struct conn *accept_session(struct gateway_thread *thread)
+{
+    struct http_session *session = mem_alloc(sizeof *session);
+    if (session == NULL)
+        return NULL;
+    conn_init(&session->conn, thread, &http_protocol, SEND_BYTES);
+    set_deadline_seconds(session, thread->limits->http_idle_seconds);
+    return &session->conn;
+}
+
+static void data(struct conn *conn, struct span bytes)
+{
+    struct http_session *session = (struct http_session *)conn;
+    buf_add(&session->in, bytes);
+    if (session->in.failed) {
+        conn_fail(conn);
+        return;
+    }
+    advance(session);
+    bool waits = session->state == HTTP_ASKING || session->state == HTTP_ANSWERING;
+    if (waits && session->in.len >= conn->thread->limits->header_bytes)
+        conn_pause(conn);
+    if (session->in.len == 0)
+        buf_done(&session->in);
+}
+
+static void deadline(struct conn *conn)
+{
+    struct http_session *session = (struct http_session *)conn;
+    if (session->state == HTTP_ASKING)
+        conn_set_deadline(conn, PATIENCE_MS);
+    else if (session->state == HTTP_ANSWERING && conn->sent_bytes != session->sent_before)
+        set_deadline_seconds(session, conn->thread->limits->http_idle_seconds);
+    else if (session->state == HTTP_HEAD || session->state == HTTP_BODY)
+        refuse_late(session);
+    else
+        conn_finish(conn);
+}
+
+static void drain(struct conn *conn)
+{
+    struct http_session *session = (struct http_session *)conn;
+    if (session->state == HTTP_IDLE)
+        conn_finish(conn);
+}
+
+static void gone(struct conn *conn)
+{
+    struct http_session *session = (struct http_session *)conn;
+    if (session->op != NULL && session->state == HTTP_ASKING)
+        session->op->session = NULL;
+    else if (session->op != NULL)
+        free_op(session->op);
+    buf_done(&session->in);
+    mem_free(session);
+}
+
+const struct conn_protocol http_protocol = {
+    .name = "HTTP",
+    .accept = accept_session,
+    .data = data,
+    .deadline = deadline,
+    .sent = sent,
+    .drain = drain,
+    .gone = gone,
+};

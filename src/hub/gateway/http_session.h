@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One HTTPS connection: reads a request, hands it to the service as a rest_call, sends what comes
+ * back, and so on while the client keeps the connection.
+ *
+ *     +--------------------------------- response sent, kept alive --------------+
+ *     v                                                                          |
+ *   IDLE --first byte--> HEAD --Content-Length or chunks--> BODY --all--> ASKING --> ANSWERING
+ *                          |                                  |                  ^
+ *                          +---- refused (then it closes) ----+------------------+
+ *
+ * Further requests that a client sends ahead wait in the input buffer, whose bound is that of a
+ * request's head. When the client goes away while its call is at the service, the answer is thrown
+ * away. MQTT over WebSocket, which shares this port, would begin in http_session.c where the head
+ * is complete: the session would hand its socket's bytes to an unframing layer over
+ * mqtt_session.h.
+ */
+#ifndef GEMEL_GATEWAY_HTTP_SESSION_H
+#define GEMEL_GATEWAY_HTTP_SESSION_H
+
+#include "conn.h"
+#include "http_parse.h"
+
+enum http_state { HTTP_IDLE, HTTP_HEAD, HTTP_BODY, HTTP_ASKING, HTTP_ANSWERING, HTTP_STATE_COUNT };
+
+/* Whether the drawing above has that arrow. */
+bool http_state_may_become(enum http_state from, enum http_state to);
+
+struct http_op;
+
+struct http_session {
+    struct conn conn; /* first: one is the other */
+    enum http_state state;
+    struct buf in;        /* bytes that are not used yet */
+    struct http_op *op;   /* the request at work; NULL in IDLE and HEAD */
+    uint64_t sent_before; /* conn.sent_bytes when the deadline was set: whether there is progress */
+};
+
+#endif

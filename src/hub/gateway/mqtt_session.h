@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One MQTT 3.1.1 connection of a device or module, as IoT Hub speaks it.
+ *
+ *                  CONNECT            accepted
+ *     NEW ------------------> ASKING ----------> LIVE
+ *      |  \                    |   \               |
+ *      |   +--bad CONNECT--+   |    refused        |
+ *      |                   v   v                   |
+ *      |                 REFUSED (CONNACK)         |
+ *      |                      |                    |
+ *      +------ socket gone ---+---- socket gone ---+--> OVER
+ *
+ * The object outlives its socket: it is freed once it is OVER, no call of it is at the service, and
+ * the bus can no longer reach it (a mail to ourselves, posted after the session was unregistered,
+ * comes behind every mail of the bus).
+ *
+ * What is ours to choose:
+ *   - SUBSCRIBE to a filter that the hub does not offer, or of another identity: 0x80.
+ *   - PUBLISH to such a topic, without $rid where one is needed, or with QoS 2: the connection is
+ *     closed. An acknowledgement would tell the client that something was done.
+ *   - An event that was not stored is not acknowledged; with QoS 1 the connection is closed, so
+ *     that the client sends it again.
+ *   - A will with a topic other than the identity's own events is ignored.
+ *   - Sessions are not kept: session present is always 0.
+ */
+#ifndef GEMEL_GATEWAY_MQTT_SESSION_H
+#define GEMEL_GATEWAY_MQTT_SESSION_H
+
+#include "conn.h"
+#include "mqtt.h"
+#include "topic.h"
+
+enum mqtt_state {
+    MQTT_STATE_NEW,
+    MQTT_STATE_ASKING,
+    MQTT_STATE_LIVE,
+    MQTT_STATE_REFUSED,
+    MQTT_STATE_OVER,
+    MQTT_STATE_COUNT
+};
+
+/* Whether the drawing above has that arrow. */
+bool mqtt_state_may_become(enum mqtt_state from, enum mqtt_state to);
+
+struct mqtt_op;
+
+struct mqtt_will {
+    struct span properties;
+    struct span payload;
+    bool retain;
+};
+
+struct mqtt_session {
+    struct conn conn; /* first: one is the other */
+    enum mqtt_state state;
+    struct mqtt_reader reader;
+    struct buf backlog; /* input that waits until earlier packets are done */
+
+    /* Whose it is; the texts in one piece of memory. */
+    struct session_sink sink;
+    struct session_identity identity;
+    char *texts;
+    uint64_t number;
+    int64_t expires_us;
+    int64_t silence_ms; /* the longest that the client may be silent */
+    int64_t heard_ms;   /* mono time of its last bytes */
+
+    unsigned filters;     /* set of enum topic_filter */
+    int64_t desired_told; /* the highest $version the bus told us of, sent or not */
+
+    struct mqtt_op *ops; /* in the order of their packets */
+    struct mqtt_op **last_op;
+    size_t busy;         /* of these, how many have no answer yet */
+    size_t reports_busy; /* of these, how many are reported patches */
+
+    struct mqtt_will *will; /* NULL: none, or DISCONNECT came */
+
+    unsigned holds; /* the socket, calls in flight, the registration, whoever is at work on it */
+    struct mail release_mail;
+    struct mail end_mail;
+    enum session_end end_reason;
+    struct mail lost_mail;
+    bool lost; /* under the bus's lock */
+};
+
+/* Keeps the object while the caller works on it. */
+void mqtt_session_hold(struct mqtt_session *session);
+void mqtt_session_release(struct mqtt_session *session);
+
+/* Moves to a state; a move that is not in the table is a bug. */
+void mqtt_session_move(struct mqtt_session *session, enum mqtt_state state);
+
+/* Called when an answer came or the service accepted: reads on, or drains. */
+void mqtt_session_go_on(struct mqtt_session *session);
+
+/* Ends the connection because of what the client did; the sentence goes to the log. */
+void mqtt_session_fault(struct mqtt_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Sets when the connection is to be looked at for silence and for the end of its token. */
+void mqtt_session_arm(struct mqtt_session *session);
+
+static inline struct topic_owner mqtt_session_owner(const struct mqtt_session *session)
+{
+    return (struct topic_owner){session->identity.device_id, session->identity.module_id};
+}
+
+/* An empty buffer of the thread's to build a packet in, and its sending. */
+struct buf *mqtt_session_encoder(struct mqtt_session *session);
+void mqtt_session_send(struct mqtt_session *session, struct buf *packet);
+
+#endif

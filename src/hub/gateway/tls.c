@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+
+static enum err check_readable(const char *what, const char *file, struct why *why)
+{
+    FILE *stream = fopen(file, "re");
+    if (stream == NULL)
+        return fail(ERR_ARGUMENT, why, "the server's %s, %s, cannot be read: %s", what, file,
+            strerror(errno));
+    fclose(stream);
+    return ERR_NONE;
+}
+
+static enum err refuse(const char *what, const char *file, struct why *why)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    enum err err = fail(ERR_ARGUMENT, why, "the server's %s, %s, is not usable: %s", what, file,
+        reason == NULL ? "not in PEM form" : reason);
+    ERR_clear_error();
+    return err;
+}
+
+enum err tls_check_files(const char *certificate_file, const char *key_file, struct why *why)
+{
+    enum err err = check_readable("certificate", certificate_file, why);
+    if (err == ERR_NONE)
+        err = check_readable("key", key_file, why);
+    if (err != ERR_NONE)
+        return err;
+
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (context == NULL)
+        return fail(ERR_MEMORY, why, "no memory for TLS");
+    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
+        err = refuse("certificate", certificate_file, why);
+    else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
+        err = refuse("key", key_file, why);
+    SSL_CTX_free(context);
+    return err;
+}
+
+void tls_configure(SSL_CTX *context)
+{
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_options(
+        context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 0);
+    /* libwebsockets leaves one curve only, which costs most TLS 1.3 clients a round trip. */
+    SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384");
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+}
