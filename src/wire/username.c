@@ -47,7 +47,7 @@ static bool split_slashed(struct span version, struct username *name)
     struct span product;
     if (!span_cut(&product_version, '/', &product))
         return false;
-    return product.len > 0 && product_version.len > 0 &&
+    return name->api_version.len > 0 && product.len > 0 && product_version.len > 0 &&
            span_find(product_version, '/') == product_version.len;
 }
 

@@ -86,6 +86,7 @@ static void what_is_no_user_name_is_refused(void **state UNUSED)
         S("h/d/m/api-version=1/tooManySegments"),
         S("h/d/m/api-version=1/DeviceClientType=a/1/prodInfo"),
         S("h/d/m/api-version=1/DeviceClientType=a"),
+        S("h/d/m/api-version=/DeviceClientType=a/1"),
         S("h/d/m/api-version=1/DeviceClientType=/1"),
         S("h/d/?api-version=1&DeviceClientType=%zz"),
         S("h/d/?api-version=1&model-id=%FF"),
