@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "outbox.h"
+
+#include "mem.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SECOND_US ((int64_t)1000000)
+#define HEADER 48u /* of a record, as segment_priv.h draws it */
+
+static struct {
+    int64_t wall_us;
+    int64_t mono_us;
+} fake;
+
+static int64_t fake_wall(void *self UNUSED)
+{
+    return fake.wall_us;
+}
+
+static int64_t fake_mono(void *self UNUSED)
+{
+    return fake.mono_us;
+}
+
+static const struct clock fake_clock = {fake_wall, fake_mono, NULL};
+
+static void pass(int64_t us)
+{
+    fake.wall_us += us;
+    fake.mono_us += us;
+}
+
+static uint32_t counted(void)
+{
+    static uint32_t word;
+    return ++word;
+}
+
+/* A directory of its own for each test. */
+static char dir[64];
+static struct outbox_options options;
+
+static int set_up(void **state UNUSED)
+{
+    snprintf(dir, sizeof(dir), "/tmp/gemel-outbox-XXXXXX");
+    fake.wall_us = 1700000000 * SECOND_US;
+    fake.mono_us = 5 * SECOND_US;
+    options = (struct outbox_options){
+        .clock = &fake_clock, .dir = dir, .max_bytes = 1u << 20, .random = counted};
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    return system(command);
+}
+
+static struct outbox *open_it(void)
+{
+    struct outbox *outbox = NULL;
+    struct why why = {""};
+    if (outbox_open(&options, &outbox, &why) != ERR_NONE)
+        fail_msg("%s", why.text);
+    return outbox;
+}
+
+static void append_text(struct outbox *outbox, const char *text)
+{
+    assert_int_equal(outbox_append(outbox, span_of(text), 1, NULL), ERR_NONE);
+}
+
+static void append_numbers(struct outbox *outbox, int from, int to)
+{
+    char text[32];
+    for (int i = from; i < to; i++) {
+        snprintf(text, sizeof(text), "message %d", i);
+        append_text(outbox, text);
+    }
+}
+
+/* The number of the next message, -1 when there is none. */
+static int next_number(struct outbox *outbox, uint64_t *ret_sequence)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    struct outbox_message message;
+    int number = -1;
+    if (outbox_next(outbox, &body, &message) != ERR_NONE)
+        return -1;
+    assert_int_equal(sscanf(body.ptr, "message %d", &number), 1);
+    if (ret_sequence != NULL)
+        *ret_sequence = message.sequence;
+    return number;
+}
+
+static void expect_numbers(struct outbox *outbox, int from, int to)
+{
+    for (int i = from; i < to; i++)
+        assert_int_equal(next_number(outbox, NULL), i);
+    assert_int_equal(next_number(outbox, NULL), -1);
+}
+
+static void what_goes_in_comes_out_in_order(void **state UNUSED)
+{
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 100);
+    expect_numbers(outbox, 0, 100);
+    assert_int_equal(outbox_counters(outbox)->kept, 100);
+    outbox_close(outbox);
+}
+
+static void a_message_keeps_its_id_time_and_bytes(void **state UNUSED)
+{
+    static const char bytes[] = "\0binary\xff";
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    struct outbox_message first;
+    struct outbox_message again;
+    struct outbox *outbox = open_it();
+    assert_int_equal(outbox_append(outbox, (struct span){bytes, sizeof(bytes)}, 7, NULL), ERR_NONE);
+    append_text(outbox, "");
+    assert_int_equal(outbox_next(outbox, &body, &first), ERR_NONE);
+    outbox_close(outbox);
+
+    pass(100 * SECOND_US);
+    outbox = open_it();
+    assert_int_equal(outbox_next(outbox, &body, &again), ERR_NONE);
+    assert_string_equal(first.id, again.id);
+    assert_int_equal(strlen(again.id), 32);
+    assert_int_equal(again.events, 7);
+    assert_int_equal(again.wall_us, 1700000000 * SECOND_US);
+    assert_int_equal(body.len, sizeof(bytes));
+    assert_memory_equal(body.ptr, bytes, sizeof(bytes));
+    assert_int_equal(outbox_next(outbox, &body, &again), ERR_NONE);
+    assert_int_equal(body.len, 0);
+    assert_string_not_equal(first.id, again.id);
+    outbox_close(outbox);
+}
+
+static void only_what_is_acknowledged_leaves(void **state UNUSED)
+{
+    uint64_t sequence;
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 10);
+    for (int i = 0; i < 4; i++)
+        next_number(outbox, &sequence);
+    outbox_ack(outbox, sequence - 1);
+    assert_int_equal(outbox_counters(outbox)->sent, 3);
+    assert_int_equal(outbox_counters(outbox)->kept, 7);
+    outbox_rewind(outbox);
+    assert_int_equal(next_number(outbox, NULL), 3);
+    outbox_close(outbox);
+
+    outbox = open_it();
+    expect_numbers(outbox, 3, 10);
+    outbox_close(outbox);
+}
+
+static void an_acknowledgement_covers_only_what_was_handed_out(void **state UNUSED)
+{
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 3);
+    assert_int_equal(next_number(outbox, NULL), 0);
+    outbox_ack(outbox, UINT64_MAX);
+    assert_int_equal(outbox_counters(outbox)->kept, 2);
+    expect_numbers(outbox, 1, 3);
+    outbox_close(outbox);
+}
+
+static void a_message_can_be_put_back(void **state UNUSED)
+{
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 2);
+    assert_int_equal(next_number(outbox, NULL), 0);
+    outbox_put_back(outbox);
+    expect_numbers(outbox, 0, 2);
+    outbox_close(outbox);
+}
+
+static void segments_come_and_go(void **state UNUSED)
+{
+    uint64_t sequence = 0;
+    options.segment_bytes = 200;
+    struct outbox *outbox = open_it();
+    for (int round = 0; round < 20; round++) {
+        append_numbers(outbox, round * 10, round * 10 + 10);
+        for (int i = 0; i < 10; i++)
+            assert_int_equal(next_number(outbox, &sequence), round * 10 + i);
+        outbox_ack(outbox, sequence);
+        assert_int_equal(outbox_counters(outbox)->kept, 0);
+        assert_int_equal(outbox_counters(outbox)->kept_bytes, 0);
+    }
+    outbox_close(outbox);
+    outbox = open_it();
+    assert_int_equal(next_number(outbox, NULL), -1);
+    append_numbers(outbox, 0, 1);
+    next_number(outbox, &sequence);
+    assert_true(sequence > 200);
+    outbox_close(outbox);
+}
+
+static void the_oldest_go_when_there_is_no_room(void **state UNUSED)
+{
+    options.max_bytes = 10 * (HEADER + 9);
+    options.segment_bytes = 150;
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 10);
+    assert_int_equal(next_number(outbox, NULL), 0);
+    append_text(outbox, "message A");
+    append_text(outbox, "message B");
+    append_text(outbox, "message C");
+    assert_int_equal(outbox_counters(outbox)->overflow, 3);
+    assert_int_equal(outbox_counters(outbox)->kept, 10);
+    assert_true(outbox_counters(outbox)->kept_bytes <= options.max_bytes);
+    assert_int_equal(next_number(outbox, NULL), 3);
+    outbox_close(outbox);
+    outbox = open_it();
+    assert_int_equal(next_number(outbox, NULL), 3);
+    outbox_close(outbox);
+}
+
+static void what_is_too_large_is_refused_and_counted(void **state UNUSED)
+{
+    static char large[OUTBOX_MESSAGE_MAX_BYTES + 1];
+    struct why why = {""};
+    struct outbox *outbox = open_it();
+    struct span body = {large, sizeof(large)};
+    assert_int_equal(outbox_append(outbox, body, 1, &why), ERR_TOO_LARGE);
+    assert_int_equal(outbox_counters(outbox)->unwritten, 1);
+    body.len--;
+    assert_int_equal(outbox_append(outbox, body, 1, &why), ERR_NONE);
+    outbox_close(outbox);
+}
+
+static void a_message_expires_by_the_timeout_unless_it_is_on_its_way(void **state UNUSED)
+{
+    struct outbox *outbox = open_it();
+    outbox_set_timeout(outbox, 60 * SECOND_US);
+    append_numbers(outbox, 0, 1);
+    pass(30 * SECOND_US);
+    append_numbers(outbox, 1, 2);
+    assert_int_equal(outbox_expire(outbox), fake.mono_us + 30 * SECOND_US);
+    assert_int_equal(next_number(outbox, NULL), 0);
+    pass(31 * SECOND_US);
+    outbox_expire(outbox);
+    assert_int_equal(outbox_counters(outbox)->expired, 0);
+    outbox_rewind(outbox);
+    assert_int_equal(outbox_expire(outbox), fake.mono_us + 29 * SECOND_US);
+    assert_int_equal(outbox_counters(outbox)->expired, 1);
+    expect_numbers(outbox, 1, 2);
+    outbox_close(outbox);
+}
+
+static void a_clock_that_is_set_makes_nothing_old(void **state UNUSED)
+{
+    fake.wall_us = 1000 * SECOND_US;
+    struct outbox *outbox = open_it();
+    outbox_set_timeout(outbox, 60 * SECOND_US);
+    append_numbers(outbox, 0, 1);
+    fake.wall_us = 1700000000 * SECOND_US;
+    outbox_expire(outbox);
+    assert_int_equal(outbox_counters(outbox)->kept, 1);
+    pass(61 * SECOND_US);
+    outbox_expire(outbox);
+    assert_int_equal(outbox_counters(outbox)->expired, 1);
+    outbox_close(outbox);
+}
+
+static void a_second_outbox_on_the_directory_is_refused(void **state UNUSED)
+{
+    struct why why = {""};
+    struct outbox *second = NULL;
+    struct outbox *first = open_it();
+    assert_int_equal(outbox_open(&options, &second, &why), ERR_REFUSED);
+    assert_non_null(strstr(why.text, dir));
+    outbox_close(first);
+    outbox_close(open_it());
+}
+
+/* The only segment of a directory: its path, and its bytes if wanted. */
+static void find_segment(char ret_path[160])
+{
+    char command[160];
+    snprintf(command, sizeof(command), "ls '%s'/*.segment", dir);
+    FILE *list = popen(command, "r");
+    assert_non_null(list);
+    assert_non_null(fgets(ret_path, 160, list));
+    pclose(list);
+    ret_path[strcspn(ret_path, "\n")] = '\0';
+}
+
+static void a_segment_cut_at_any_byte_keeps_all_whole_messages(void **state UNUSED)
+{
+    char path[160];
+    char bytes[4 * (HEADER + 9)];
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 4);
+    outbox_close(outbox);
+    find_segment(path);
+    FILE *file = fopen(path, "rb");
+    assert_int_equal(fread(bytes, 1, sizeof(bytes), file), sizeof(bytes));
+    fclose(file);
+    for (size_t cut = 0; cut <= sizeof(bytes); cut++) {
+        file = fopen(path, "wb");
+        assert_int_equal(fwrite(bytes, 1, cut, file), cut);
+        fclose(file);
+        outbox = open_it();
+        int whole = (int)(cut / (HEADER + 9));
+        expect_numbers(outbox, 0, whole);
+        outbox_rewind(outbox);
+        append_numbers(outbox, whole, whole + 1);
+        expect_numbers(outbox, 0, whole + 1);
+        outbox_close(outbox);
+        unlink(path);
+    }
+}
+
+static void a_changed_byte_costs_no_message_before_it(void **state UNUSED)
+{
+    char path[160];
+    char bytes[4 * (HEADER + 9)];
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 4);
+    outbox_close(outbox);
+    find_segment(path);
+    FILE *file = fopen(path, "rb");
+    assert_int_equal(fread(bytes, 1, sizeof(bytes), file), sizeof(bytes));
+    fclose(file);
+    for (size_t at = 0; at < sizeof(bytes); at++) {
+        bytes[at] ^= 0x41;
+        file = fopen(path, "wb");
+        assert_int_equal(fwrite(bytes, 1, sizeof(bytes), file), sizeof(bytes));
+        fclose(file);
+        bytes[at] ^= 0x41;
+        outbox = open_it();
+        expect_numbers(outbox, 0, (int)(at / (HEADER + 9)));
+        outbox_close(outbox);
+        unlink(path);
+    }
+}
+
+static void damage_in_the_middle_is_counted_and_passed_over(void **state UNUSED)
+{
+    char path[160];
+    options.segment_bytes = 3 * (HEADER + 9);
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 9);
+    outbox_close(outbox);
+    find_segment(path);
+    assert_int_equal(truncate(path, HEADER + 9 + 5), 0);
+    outbox = open_it();
+    assert_int_equal(outbox_counters(outbox)->damaged, 2);
+    assert_int_equal(outbox_counters(outbox)->kept, 7);
+    assert_int_equal(next_number(outbox, NULL), 0);
+    expect_numbers(outbox, 3, 9);
+    outbox_close(outbox);
+}
+
+static void damage_while_it_runs_is_counted_and_passed_over(void **state UNUSED)
+{
+    char path[160];
+    options.segment_bytes = 3 * (HEADER + 9);
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 6);
+    find_segment(path);
+    assert_int_equal(truncate(path, HEADER + 9 + 5), 0);
+    assert_int_equal(next_number(outbox, NULL), 0);
+    expect_numbers(outbox, 3, 6);
+    assert_int_equal(outbox_counters(outbox)->damaged, 2);
+    assert_int_equal(outbox_counters(outbox)->kept, 4);
+    outbox_ack(outbox, UINT64_MAX);
+    assert_int_equal(outbox_counters(outbox)->kept, 0);
+    assert_int_equal(outbox_counters(outbox)->kept_bytes, 0);
+    outbox_close(outbox);
+}
+
+static void a_damaged_head_only_sends_twice(void **state UNUSED)
+{
+    char path[160];
+    uint64_t sequence;
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 3);
+    next_number(outbox, &sequence);
+    outbox_ack(outbox, sequence);
+    outbox_close(outbox);
+    snprintf(path, sizeof(path), "%s/head", dir);
+    FILE *file = fopen(path, "wb");
+    assert_int_equal(fwrite("0123456789abcdef", 1, 16, file), 16);
+    fclose(file);
+    outbox = open_it();
+    expect_numbers(outbox, 0, 3);
+    outbox_close(outbox);
+}
+
+/* The kernel's own limit of a file's size stands for a full disk. */
+static void a_full_disk_loses_the_message_and_nothing_else(void **state UNUSED)
+{
+    struct rlimit old;
+    struct why why = {""};
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 3);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    /* One limit inside the next record's body, one inside its header, one at its start. */
+    const rlim_t limits[] = {3 * (HEADER + 9) + HEADER + 3, 3 * (HEADER + 9) + 7, 3 * (HEADER + 9)};
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        struct rlimit small = {limits[i], old.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        enum err err = outbox_append(outbox, SPAN_LIT("message 3"), 1, &why);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(err, ERR_STORAGE_FULL);
+    }
+    assert_int_equal(outbox_counters(outbox)->unwritten, 3);
+    append_numbers(outbox, 3, 5);
+    expect_numbers(outbox, 0, 5);
+    outbox_close(outbox);
+    outbox = open_it();
+    expect_numbers(outbox, 0, 5);
+    outbox_close(outbox);
+}
+
+static void a_kill_while_appending_keeps_every_appended_message(void **state UNUSED)
+{
+    options.segment_bytes = 2000;
+    for (int round = 0; round < 10; round++) {
+        int pipe_fds[2];
+        assert_int_equal(pipe(pipe_fds), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            struct outbox *outbox = NULL;
+            if (outbox_open(&options, &outbox, NULL) != ERR_NONE)
+                _exit(1);
+            for (int i = 0;; i++) {
+                char text[32];
+                snprintf(text, sizeof(text), "message %d", i);
+                if (outbox_append(outbox, span_of(text), 1, NULL) != ERR_NONE)
+                    _exit(1);
+                if (write(pipe_fds[1], &i, sizeof(i)) != (ssize_t)sizeof(i))
+                    _exit(1);
+            }
+        }
+        /* The more rounds, the later the kill. */
+        int told = -1;
+        for (int i = 0; i <= round * 37; i++)
+            assert_int_equal(read(pipe_fds[0], &told, sizeof(told)), sizeof(told));
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        close(pipe_fds[1]);
+        while (read(pipe_fds[0], &told, sizeof(told)) == (ssize_t)sizeof(told))
+            ;
+        close(pipe_fds[0]);
+
+        struct outbox *outbox = open_it();
+        uint64_t sequence = 0;
+        int found = 0;
+        while (next_number(outbox, &sequence) == found)
+            found++;
+        assert_true(found >= told + 1);
+        assert_int_equal(outbox_counters(outbox)->kept, found);
+        outbox_ack(outbox, sequence);
+        outbox_close(outbox);
+    }
+}
+
+static void want_of_memory_breaks_nothing(void **state UNUSED)
+{
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 3);
+    outbox_close(outbox);
+    for (long n = 0;; n++) {
+        AUTO(buf_done) struct buf body = BUF_EMPTY;
+        struct outbox_message message;
+        outbox = NULL;
+        mem_fail_after(n);
+        enum err err = outbox_open(&options, &outbox, NULL);
+        if (err == ERR_NONE)
+            err = outbox_next(outbox, &body, &message);
+        mem_fail_after(-1);
+        outbox_close(outbox);
+        if (err == ERR_NONE)
+            break;
+        assert_int_equal(err, ERR_MEMORY);
+        assert_true(n < 100);
+    }
+    outbox = open_it();
+    expect_numbers(outbox, 0, 3);
+    outbox_close(outbox);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(what_goes_in_comes_out_in_order),
+        TEST(a_message_keeps_its_id_time_and_bytes), TEST(only_what_is_acknowledged_leaves),
+        TEST(an_acknowledgement_covers_only_what_was_handed_out), TEST(a_message_can_be_put_back),
+        TEST(segments_come_and_go), TEST(the_oldest_go_when_there_is_no_room),
+        TEST(what_is_too_large_is_refused_and_counted),
+        TEST(a_message_expires_by_the_timeout_unless_it_is_on_its_way),
+        TEST(a_clock_that_is_set_makes_nothing_old),
+        TEST(a_second_outbox_on_the_directory_is_refused),
+        TEST(a_segment_cut_at_any_byte_keeps_all_whole_messages),
+        TEST(a_changed_byte_costs_no_message_before_it),
+        TEST(damage_in_the_middle_is_counted_and_passed_over),
+        TEST(damage_while_it_runs_is_counted_and_passed_over),
+        TEST(a_damaged_head_only_sends_twice), TEST(a_full_disk_loses_the_message_and_nothing_else),
+        TEST(a_kill_while_appending_keeps_every_appended_message),
+        TEST(want_of_memory_breaks_nothing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
