@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What Gemel adds: what a hub says of itself, and the hubs of the server. */
+#include "service_priv.h"
+
+#include "ids.h"
+
+#define HOST_NAMES_MAX 16u
+
+/* The shared access policies that every hub begins with. */
+static const struct {
+    struct span name;
+    unsigned rights;
+} first_policies[] = {
+    {SPAN_INIT("iothubowner"),
+        RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT | RIGHT_DEVICE_CONNECT},
+    {SPAN_INIT("service"), RIGHT_SERVICE_CONNECT},
+    {SPAN_INIT("device"), RIGHT_DEVICE_CONNECT},
+    {SPAN_INIT("registryRead"), RIGHT_REGISTRY_READ},
+    {SPAN_INIT("registryReadWrite"), RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE},
+};
+
+static const struct {
+    unsigned right;
+    const char *name;
+} right_names[] = {
+    {RIGHT_REGISTRY_READ, "RegistryRead"},
+    {RIGHT_REGISTRY_WRITE, "RegistryWrite"},
+    {RIGHT_SERVICE_CONNECT, "ServiceConnect"},
+    {RIGHT_DEVICE_CONNECT, "DeviceConnect"},
+};
+
+enum err admin_about(struct rest *rest)
+{
+    const struct service_options *options = &rest->service->options;
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    buf_add_text(&body, "{\"hubName\":");
+    json_write_string(rest->hub_name, &body);
+    write_text_member(&body, "hostName", rest->host_name);
+    buf_add_format(&body, ",\"mqttPort\":%u,\"httpsPort\":%u,\"version\":\"%s\"}",
+        options->mqtt_port, options->https_port, GEMEL_VERSION);
+    return respond_json(rest, 200, &body);
+}
+
+/* ---- hubs ----------------------------------------------------------------------------------- */
+
+static void write_summary(const struct hub_record *hub, struct buf *out)
+{
+    buf_add_text(out, "{\"name\":");
+    json_write_string(hub->name, out);
+    write_text_or_null(out, "hostName", hub->host_name_count > 0 ? hub->host_names[0] : SPAN_NONE);
+    buf_add_text(out, ",\"hostNames\":[");
+    for (size_t i = 0; i < hub->host_name_count; i++) {
+        buf_add_text(out, i == 0 ? "" : ",");
+        json_write_string(hub->host_names[i], out);
+    }
+    buf_add_byte(out, ']');
+    write_time_member(out, "createdTime", hub->created_us);
+}
+
+static void write_policy(const struct hub_record *hub, const struct policy *policy, struct buf *out)
+{
+    buf_add_text(out, "{\"name\":");
+    json_write_string(policy->name, out);
+    buf_add_text(out, ",\"rights\":[");
+    bool first = true;
+    for (size_t i = 0; i < COUNT_OF(right_names); i++) {
+        if ((policy->rights & right_names[i].right) == 0)
+            continue;
+        buf_add_format(out, "%s\"%s\"", first ? "" : ",", right_names[i].name);
+        first = false;
+    }
+    buf_add_byte(out, ']');
+    write_text_member(out, "primaryKey", policy->primary_key);
+    write_text_member(out, "secondaryKey", policy->secondary_key);
+    buf_add_text(out, ",\"connectionString\":\"HostName=");
+    buf_add(out, hub->host_names[0]);
+    buf_add_text(out, ";SharedAccessKeyName=");
+    buf_add(out, policy->name);
+    buf_add_text(out, ";SharedAccessKey=");
+    buf_add(out, policy->primary_key);
+    buf_add_text(out, "\"}");
+}
+
+static void write_hub(const struct hub_record *hub, struct buf *out)
+{
+    write_summary(hub, out);
+    buf_add_text(out, ",\"policies\":[");
+    for (size_t i = 0; i < hub->policy_count && hub->host_name_count > 0; i++) {
+        buf_add_text(out, i == 0 ? "" : ",");
+        write_policy(hub, &hub->policies[i], out);
+    }
+    buf_add_text(out, "]}");
+}
+
+static enum err respond_hub(struct rest *rest, int status, const struct hub_record *hub)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    write_hub(hub, &body);
+    enum err err = respond_json(rest, status, &body);
+    mem_wipe(body.ptr, body.len);
+    return err;
+}
+
+static enum err find_hub(struct rest *rest, const struct hub_record **ret_hub)
+{
+    enum err err = hub_table_read(rest->txn, &rest->hubs);
+    if (err != ERR_NONE)
+        return err;
+    const struct hub_record *hub = hub_find_by_name(rest->hubs, rest->arguments[0]);
+    if (hub == NULL)
+        return fail(
+            ERR_HUB_NOT_FOUND, rest->why, "there is no hub \"%.*s\"", SPAN_ARG(rest->arguments[0]));
+    *ret_hub = hub;
+    return ERR_NONE;
+}
+
+enum err admin_list_hubs(struct rest *rest)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    const struct hub_record *hub = NULL;
+    enum err err = hub_table_read(rest->txn, &rest->hubs);
+    if (err != ERR_NONE)
+        return err;
+    buf_add_byte(&body, '[');
+    for (size_t i = 0; (hub = hub_at(rest->hubs, i)) != NULL; i++) {
+        buf_add_text(&body, i == 0 ? "" : ",");
+        write_summary(hub, &body);
+        buf_add_byte(&body, '}');
+    }
+    buf_add_byte(&body, ']');
+    return respond_json(rest, 200, &body);
+}
+
+enum err admin_get_hub(struct rest *rest)
+{
+    const struct hub_record *hub = NULL;
+    enum err err = find_hub(rest, &hub);
+    return err == ERR_NONE ? respond_hub(rest, 200, hub) : err;
+}
+
+/* ---- making one ----------------------------------------------------------------------------- */
+
+static enum err add_host_name(struct rest *rest, struct hub_record *hub, const struct json *name)
+{
+    char normal[HOST_SIZE];
+    struct span text = name->kind == JSON_STRING ? host_normalise(name->text, normal) : SPAN_NONE;
+    if (text.len == 0)
+        return fail(ERR_ARGUMENT, rest->why, "\"%.*s\" is no host name", SPAN_ARG(name->text));
+    if (!arena_span(rest->arena, text, &hub->host_names[hub->host_name_count++]))
+        return ERR_MEMORY;
+    return ERR_NONE;
+}
+
+static enum err read_host_names(struct rest *rest, struct hub_record *hub)
+{
+    const struct json *names = json_find_text(rest->body, "hostNames");
+    const struct json *name = json_find_text(rest->body, "hostName");
+    size_t count = json_is(names, JSON_ARRAY) ? names->count : 0;
+    if ((names != NULL && names->kind != JSON_ARRAY) || count > HOST_NAMES_MAX ||
+        (count == 0 && name == NULL))
+        return fail(ERR_ARGUMENT, rest->why,
+            "a hub needs hostNames, an array of 1 to %u host names", HOST_NAMES_MAX);
+    hub->host_names = arena_alloc(rest->arena, (count + 1) * sizeof(struct span));
+    if (hub->host_names == NULL)
+        return ERR_MEMORY;
+    if (count == 0)
+        return add_host_name(rest, hub, name);
+    json_each (host, names) {
+        enum err err = add_host_name(rest, hub, host);
+        if (err != ERR_NONE)
+            return err;
+    }
+    return ERR_NONE;
+}
+
+static enum err make_policies(struct rest *rest, struct hub_record *hub)
+{
+    hub->policies = arena_alloc(rest->arena, COUNT_OF(first_policies) * sizeof(struct policy));
+    if (hub->policies == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < COUNT_OF(first_policies); i++) {
+        struct policy *policy = &hub->policies[hub->policy_count++];
+        policy->name = first_policies[i].name;
+        policy->rights = first_policies[i].rights;
+        policy->primary_key = new_key(rest->arena);
+        policy->secondary_key = new_key(rest->arena);
+        if (policy->primary_key.len == 0 || policy->secondary_key.len == 0)
+            return ERR_MEMORY;
+    }
+    return ERR_NONE;
+}
+
+enum err admin_prepare_hub(struct rest *rest)
+{
+    struct hub_record *hub = arena_alloc(rest->arena, sizeof(*hub));
+    if (hub == NULL)
+        return ERR_MEMORY;
+    if (rest->body->kind != JSON_OBJECT)
+        return fail(ERR_ARGUMENT, rest->why, "the body is %s, it must be an object",
+            json_kind_name(rest->body));
+    hub->name = json_string_of(rest->body, "name");
+    enum err err = ids_check_hub(hub->name, rest->why);
+    if (err == ERR_NONE)
+        err = read_host_names(rest, hub);
+    if (err == ERR_NONE)
+        err = make_policies(rest, hub);
+    rest->input = hub;
+    return err;
+}
+
+enum err admin_create_hub(struct rest *rest)
+{
+    struct hub_record hub = *(const struct hub_record *)rest->input;
+    struct effect *effect;
+    hub.created_us = now_us(rest->service);
+    enum err err = rest_add_effect(rest, EFFECT_HUBS, &effect);
+    if (err == ERR_NONE)
+        err = store_hub_put(rest->txn, &hub, &hub.id);
+    if (err == ERR_NONE)
+        err = hub_table_read(rest->txn, &rest->hubs);
+    return err == ERR_NONE ? respond_hub(rest, 201, &hub) : err;
+}
+
+enum err admin_delete_hub(struct rest *rest)
+{
+    const struct hub_record *hub = NULL;
+    struct effect *effect;
+    enum err err = find_hub(rest, &hub);
+    if (err != ERR_NONE)
+        return err;
+    int64_t id = hub->id;
+    hub_table_free(rest->hubs);
+    rest->hubs = NULL;
+    err = rest_add_effect(rest, EFFECT_HUBS, &effect);
+    if (err == ERR_NONE)
+        err = rest_add_effect(rest, EFFECT_HUB_GONE, &effect);
+    if (err == ERR_NONE) {
+        effect->hub_id = id;
+        err = store_hub_delete(rest->txn, id);
+    }
+    if (err == ERR_NONE)
+        err = hub_table_read(rest->txn, &rest->hubs);
+    return err == ERR_NONE ? respond_empty(rest, 204) : err;
+}

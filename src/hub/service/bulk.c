@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /devices: up to 100 changes of identities and twins in one request and one commit. An item
+ * that is refused is reported and leaves the others alone; a failure of the medium undoes all.
+ */
+#include "service_priv.h"
+
+#include "ids.h"
+
+enum mode_flags {
+    MODE_CREATE = 1,
+    MODE_UPDATE = 2,
+    MODE_DELETE = 4,
+    MODE_TWIN = 8,
+    MODE_IF_MATCH = 16,
+};
+
+static const struct mode {
+    const char *name; /* compared without regard to case */
+    unsigned flags;
+} modes[] = {
+    {"create", MODE_CREATE},
+    {"update", MODE_UPDATE},
+    {"updateIfMatchETag", MODE_UPDATE | MODE_IF_MATCH},
+    {"createOrUpdate", MODE_CREATE | MODE_UPDATE},
+    {"createOrUpdateIfMatchETag", MODE_CREATE | MODE_UPDATE | MODE_IF_MATCH},
+    {"delete", MODE_DELETE},
+    {"deleteIfMatchETag", MODE_DELETE | MODE_IF_MATCH},
+    {"updateTwin", MODE_TWIN},
+    {"updateTwinIfMatchETag", MODE_TWIN | MODE_IF_MATCH},
+};
+
+struct item {
+    struct item *next;
+    const struct mode *mode;
+    const struct json *body;
+    struct identity_input input;
+    struct match match;
+    enum err err; /* of reading it */
+    struct why why;
+};
+
+static const struct mode *find_mode(const struct json *body)
+{
+    const struct json *name = json_find_text(body, "importMode");
+    if (name == NULL || name->kind == JSON_NULL)
+        return &modes[0];
+    for (size_t i = 0; i < COUNT_OF(modes); i++)
+        if (name->kind == JSON_STRING && span_eq_nocase(name->text, span_of(modes[i].name)))
+            return &modes[i];
+    return NULL;
+}
+
+/* What is wrong with one item is its own result, not that of the request. */
+static enum err read_item(struct rest *rest, const struct json *body, struct item *item)
+{
+    struct span device_id = json_string_of(body, "id");
+    struct span module_id = json_string_of(body, "moduleId");
+    if (device_id.len == 0)
+        device_id = json_string_of(body, "deviceId");
+    if (body->kind != JSON_OBJECT)
+        return fail(
+            ERR_ARGUMENT, &item->why, "an item is %s, it must be an object", json_kind_name(body));
+    item->body = body;
+    item->mode = find_mode(body);
+    if (item->mode == NULL)
+        return fail(ERR_ARGUMENT, &item->why, "the importMode is not one that is known");
+    enum err err = ids_check_device(device_id, &item->why);
+    if (err == ERR_NONE && module_id.len > 0)
+        err = ids_check_module(module_id, &item->why);
+    if (err == ERR_NONE)
+        err = identity_input_read(rest->arena, body, &item->input, &item->why);
+    item->input.device_id = device_id;
+    item->input.module_id = module_id;
+    if ((item->mode->flags & MODE_IF_MATCH) != 0)
+        item->match = match_of(
+            json_string_of(body, (item->mode->flags & MODE_TWIN) != 0 ? "twinETag" : "eTag"));
+    return err;
+}
+
+enum err bulk_prepare(struct rest *rest)
+{
+    size_t most = rest->service->options.limits.bulk_items;
+    struct item *first = NULL;
+    struct item **link = &first;
+    if (rest->body->kind != JSON_ARRAY)
+        return fail(ERR_ARGUMENT, rest->why, "the body is %s, it must be an array",
+            json_kind_name(rest->body));
+    if (rest->body->count > most)
+        return fail(ERR_TOO_MANY_DEVICES, rest->why,
+            "the body has %u items, at most %zu are allowed", rest->body->count, most);
+    json_each (body, rest->body) {
+        struct item *item = arena_alloc(rest->arena, sizeof(*item));
+        if (item == NULL)
+            return ERR_MEMORY;
+        item->err = read_item(rest, body, item);
+        if (item->err == ERR_MEMORY)
+            return ERR_MEMORY;
+        *link = item;
+        link = &item->next;
+    }
+    rest->input = first;
+    return ERR_NONE;
+}
+
+static enum err run_item(struct rest *rest, const struct item *item)
+{
+    struct identity identity;
+    struct twin_doc twin;
+    const struct identity_input *input = &item->input;
+    unsigned flags = item->mode->flags;
+    if ((flags & MODE_TWIN) != 0)
+        return twins_change(rest, input->device_id, input->module_id, TWIN_PATCH, item->body,
+            &item->match, &identity, &twin);
+    if ((flags & MODE_DELETE) != 0)
+        return registry_delete(rest, input->device_id, input->module_id, &item->match);
+    if ((flags & MODE_CREATE) != 0) {
+        enum err err = registry_create(rest, input, false, item->body, &identity);
+        bool exists = err == ERR_DEVICE_EXISTS || err == ERR_MODULE_EXISTS;
+        if (!exists || (flags & MODE_UPDATE) == 0)
+            return err;
+    }
+    return registry_update(rest, input, &item->match, true, &identity);
+}
+
+static void write_failure(
+    const struct item *item, enum err err, const struct why *why, bool first, struct buf *out)
+{
+    buf_add_text(out, first ? "{\"deviceId\":" : ",{\"deviceId\":");
+    json_write_string(item->input.device_id, out);
+    if (item->input.module_id.len > 0)
+        write_text_member(out, "moduleId", item->input.module_id);
+    write_text_member(out, "errorCode", span_of(err_row(err)->hub_name));
+    write_text_member(out, "errorStatus", span_of(why_text(why, err)));
+    if (item->mode != NULL)
+        write_text_member(out, "operation", span_of(item->mode->name));
+    buf_add_byte(out, '}');
+}
+
+enum err bulk_run(struct rest *rest)
+{
+    AUTO(buf_done) struct buf errors = BUF_EMPTY;
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    for (const struct item *item = rest->input; item != NULL; item = item->next) {
+        struct why why = item->why;
+        enum err err = item->err;
+        if (err == ERR_NONE) {
+            struct why *outer = rest->why;
+            rest->why = &why;
+            err = run_item(rest, item);
+            rest->why = outer;
+        }
+        if (err != ERR_NONE && (err_row(err)->http_status >= 500 || err_row(err)->hub_code == 0)) {
+            if (rest->why != NULL)
+                *rest->why = why;
+            return err;
+        }
+        if (err != ERR_NONE)
+            write_failure(item, err, &why, errors.len == 0, &errors);
+    }
+    if (errors.failed)
+        return ERR_MEMORY;
+    buf_add_format(&body, "{\"isSuccessful\":%s,\"errors\":[", errors.len == 0 ? "true" : "false");
+    buf_add(&body, buf_span(&errors));
+    buf_add_text(&body, "],\"warnings\":[]}");
+    if (errors.len > 0)
+        respond_header(rest->call, "iothub-errorcode", span_of(err_row(ERR_BULK)->hub_name));
+    return respond_json(rest, errors.len == 0 ? 200 : 400, &body);
+}

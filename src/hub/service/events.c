@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Device-to-cloud messages on their way into the event log. */
+#include "service_priv.h"
+
+#include "bag.h"
+
+#include <stdio.h>
+
+struct event_work {
+    struct event event;
+    struct span stamped; /* the system properties without their end: the time comes last */
+};
+
+struct properties {
+    struct arena *arena;
+    struct json *system;
+    struct json *application;
+    size_t size; /* as the hub counts a message */
+};
+
+static enum err put(
+    struct properties *properties, struct json *object, struct span name, struct json *value)
+{
+    return json_set(properties->arena, object, name, value) ? ERR_NONE : ERR_MEMORY;
+}
+
+static enum err put_text(
+    struct properties *properties, struct json *object, const char *name, struct span text)
+{
+    return put(properties, object, span_of(name), json_new_string(properties->arena, text));
+}
+
+static enum err put_item(struct properties *properties, const struct bag_item *item)
+{
+    const struct bag_system *system = bag_system_by_key(item->key);
+    struct json *value = item->has_value ? json_new_string(properties->arena, item->value)
+                                         : json_new(properties->arena, JSON_NULL);
+    properties->size += item->value.len;
+    if (system == NULL) {
+        properties->size += item->key.len;
+        return put(properties, properties->application, item->key, value);
+    }
+    if (!system->from_client)
+        return ERR_NONE;
+    return put(properties, properties->system, span_of(system->name), value);
+}
+
+static enum err read_bag(struct properties *properties, struct span bag, struct why *why)
+{
+    struct bag_item item;
+    for (;;) {
+        enum err err = bag_next(properties->arena, &bag, &item, why);
+        if (err == ERR_NOT_FOUND)
+            return ERR_NONE;
+        if (err == ERR_NONE)
+            err = put_item(properties, &item);
+        if (err != ERR_NONE)
+            return err;
+    }
+}
+
+/* What the hub itself says of a message, over whatever the client may have said. */
+static enum err stamp(struct properties *properties, const struct event_call *call)
+{
+    const struct session_identity *who = &call->identity;
+    char generation[24];
+    snprintf(generation, sizeof(generation), "%llu", (unsigned long long)who->generation);
+    enum err err =
+        put_text(properties, properties->system, "iothub-connection-device-id", who->device_id);
+    if (err == ERR_NONE && who->module_id.len > 0)
+        err =
+            put_text(properties, properties->system, "iothub-connection-module-id", who->module_id);
+    if (err == ERR_NONE)
+        err = put_text(
+            properties, properties->system, "iothub-connection-auth-method", who->auth_method);
+    if (err == ERR_NONE)
+        err = put_text(properties, properties->system, "iothub-connection-auth-generation-id",
+            span_of(generation));
+    if (err == ERR_NONE)
+        err = put_text(
+            properties, properties->system, "iothub-message-source", SPAN_LIT("Telemetry"));
+    if (err == ERR_NONE && call->retain)
+        err = put_text(properties, properties->application, "mqtt-retain", SPAN_LIT("true"));
+    if (err == ERR_NONE && call->is_will)
+        err = put_text(properties, properties->application, "iothub-MessageType", SPAN_LIT("Will"));
+    return err;
+}
+
+static enum err write_properties(const struct properties *properties, struct event_work *work)
+{
+    AUTO(buf_done) struct buf system = BUF_EMPTY;
+    AUTO(buf_done) struct buf application = BUF_EMPTY;
+    json_write(properties->system, &system);
+    json_write(properties->application, &application);
+    if (system.failed || application.failed ||
+        !arena_span(
+            properties->arena, span_first(buf_span(&system), system.len - 1), &work->stamped) ||
+        !arena_span(properties->arena, buf_span(&application), &work->event.properties))
+        return ERR_MEMORY;
+    return ERR_NONE;
+}
+
+static enum err prepare(struct event_call *call, struct event_work *work, struct why *why)
+{
+    size_t most = call->call.service->options.limits.event_bytes;
+    struct properties properties = {.arena = &call->call.arena, .size = call->body.len};
+    properties.system = json_new(properties.arena, JSON_OBJECT);
+    properties.application = json_new(properties.arena, JSON_OBJECT);
+    if (properties.system == NULL || properties.application == NULL)
+        return ERR_MEMORY;
+    enum err err = read_bag(&properties, call->properties, why);
+    if (err == ERR_NONE && properties.size > most)
+        err = fail(ERR_TOO_LARGE, why,
+            "the message has %zu bytes with its properties, at most %zu are allowed",
+            properties.size, most);
+    if (err == ERR_NONE)
+        err = stamp(&properties, call);
+    if (err == ERR_NONE)
+        err = write_properties(&properties, work);
+    work->event.device_id = call->identity.device_id;
+    work->event.module_id = call->identity.module_id;
+    work->event.body = call->body;
+    return err;
+}
+
+static enum err run_append(struct store_job *job, struct store_txn *txn)
+{
+    struct event_call *call = (struct event_call *)job;
+    const struct event_work *work = call->call.work;
+    struct event event = work->event;
+    char time[CLOCK_TEXT_SIZE];
+    event.enqueued_us = now_us(call->call.service);
+    char *system = arena_format(&call->call.arena, "%.*s,\"iothub-enqueuedtime\":\"%s\"}",
+        (int)work->stamped.len, work->stamped.ptr, clock_format(event.enqueued_us, time));
+    if (system == NULL)
+        return ERR_MEMORY;
+    event.system_properties = span_of(system);
+    return store_event_append(txn, call->identity.hub_id, &event, &call->sequence);
+}
+
+static void appended(struct store_job *job, enum err result)
+{
+    struct event_call *call = (struct event_call *)job;
+    struct why why = job->why;
+    if (result == ERR_NONE)
+        bus_events_appended(call->call.service->options.bus, call->identity.hub_id, call->sequence);
+    call_finish(&call->call, result, &why);
+}
+
+void service_event(struct service *service, struct event_call *call)
+{
+    struct why why = {""};
+    struct event_work *work = arena_alloc(&call->call.arena, sizeof(*work));
+    call->call.service = service;
+    call->call.work = work;
+    enum err err = work == NULL ? ERR_MEMORY : prepare(call, work, &why);
+    if (err != ERR_NONE) {
+        call_finish(&call->call, err, &why);
+        return;
+    }
+    call->call.job.run = run_append;
+    call->call.job.done = appended;
+    store_submit(service->options.store, STORE_WRITE, &call->call.job);
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service_priv.h"
+
+#include "log.h"
+#include "urlcode.h"
+
+#include <ctype.h>
+
+static const struct operation operations[] = {
+#define OPERATION(method, path, guard, rights, access, body, prepare, run)                         \
+    {method, path, guard, rights, access, body, prepare, run},
+#include "operations.def"
+#undef OPERATION
+};
+
+#define MAX_SEGMENTS 8
+
+struct segments {
+    struct span texts[MAX_SEGMENTS]; /* decoded */
+    size_t count;
+};
+
+enum err rest_prepare_nothing(struct rest *rest UNUSED)
+{
+    return ERR_NONE;
+}
+
+/* ---- which operation ------------------------------------------------------------------------ */
+
+static enum err no_route(const struct rest *rest, struct why *why)
+{
+    return fail(ERR_NO_ROUTE, why, "there is nothing at %.*s", SPAN_ARG(rest->call->path));
+}
+
+static enum err split_path(struct rest *rest, struct segments *segments, struct why *why)
+{
+    struct span path = rest->call->path;
+    struct span part;
+    if (!span_starts(path, SPAN_LIT("/")))
+        return no_route(rest, why);
+    path = span_from(path, 1);
+    if (path.len > 0 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    segments->count = 0;
+    while (span_cut(&path, '/', &part)) {
+        if (segments->count == MAX_SEGMENTS || part.len == 0)
+            return no_route(rest, why);
+        enum err err = url_decode_text(rest->arena, part, &segments->texts[segments->count++], why);
+        if (err != ERR_NONE) {
+            why_prefix(why, "the path");
+            return err == ERR_MEMORY ? err : ERR_ARGUMENT;
+        }
+    }
+    return ERR_NONE;
+}
+
+static bool path_matches(const char *pattern, const struct segments *segments,
+    struct span ret_arguments[REST_MAX_ARGUMENTS])
+{
+    struct span rest = span_of(pattern + 1);
+    struct span word;
+    struct span found[REST_MAX_ARGUMENTS] = {0};
+    size_t at = 0;
+    size_t arguments = 0;
+    while (span_cut(&rest, '/', &word)) {
+        if (at == segments->count)
+            return false;
+        struct span text = segments->texts[at++];
+        if (span_is(word, "{}"))
+            found[arguments++] = text;
+        else if (!span_eq_nocase(word, text))
+            return false;
+    }
+    if (at < segments->count)
+        return false;
+    memcpy(ret_arguments, found, sizeof(found));
+    return true;
+}
+
+static enum err refuse_method(struct rest *rest, const struct segments *segments, struct why *why)
+{
+    AUTO(buf_done) struct buf allow = BUF_EMPTY;
+    struct span ignored[REST_MAX_ARGUMENTS];
+    struct span value;
+    for (size_t i = 0; i < COUNT_OF(operations); i++) {
+        if (!path_matches(operations[i].path, segments, ignored))
+            continue;
+        buf_add_text(&allow, allow.len == 0 ? "" : ", ");
+        buf_add_text(&allow, operations[i].method);
+    }
+    if (allow.len == 0)
+        return no_route(rest, why);
+    if (allow.failed || !arena_span(rest->arena, buf_span(&allow), &value))
+        return ERR_MEMORY;
+    respond_header(rest->call, "allow", value);
+    return fail(ERR_METHOD, why, "%.*s is not offered here, but %.*s", SPAN_ARG(rest->call->method),
+        SPAN_ARG(value));
+}
+
+static enum err find_operation(struct rest *rest, const struct segments *segments, struct why *why)
+{
+    for (size_t i = 0; i < COUNT_OF(operations); i++) {
+        if (!span_is(rest->call->method, operations[i].method) ||
+            !path_matches(operations[i].path, segments, rest->arguments))
+            continue;
+        rest->operation = &operations[i];
+        return ERR_NONE;
+    }
+    return refuse_method(rest, segments, why);
+}
+
+/* ---- whose, and may he ---------------------------------------------------------------------- */
+
+static enum err write_resource(
+    struct rest *rest, const struct segments *segments, struct span *ret_path)
+{
+    AUTO(buf_done) struct buf path = BUF_EMPTY;
+    for (size_t i = 0; i < segments->count; i++) {
+        buf_add_text(&path, i == 0 ? "" : "/");
+        buf_add(&path, segments->texts[i]);
+    }
+    if (path.failed || !arena_span(rest->arena, buf_span(&path), ret_path))
+        return ERR_MEMORY;
+    return ERR_NONE;
+}
+
+/* The borrowed hub is copied: nothing of it is used once the cache is unlocked. */
+static enum err authorize(
+    struct rest *rest, const struct hub_record *hub, struct span resource, struct why *why)
+{
+    struct sas sas;
+    rest->hub_id = hub->id;
+    if (hub->host_name_count == 0 || !arena_span(rest->arena, hub->name, &rest->hub_name) ||
+        !arena_span(rest->arena, hub->host_names[0], &rest->host_name))
+        return ERR_MEMORY;
+    if (rest->call->authorization.len == 0)
+        return fail(ERR_UNAUTHORIZED, why, "the request has no authorization header");
+    enum err err = sas_parse(rest->arena, rest->call->authorization, &sas, why);
+    if (err == ERR_NONE)
+        err = auth_token(rest->service, hub, &sas, resource, &rest->rights, why);
+    if (err != ERR_NONE)
+        return err;
+    if (sas.policy.len == 0)
+        return fail(ERR_UNAUTHORIZED, why, "the token names no policy (skn), as this needs");
+    if ((rest->rights & rest->operation->rights) != rest->operation->rights)
+        return fail(ERR_FORBIDDEN, why, "the policy \"%.*s\" lacks the right for this",
+            SPAN_ARG(sas.policy));
+    return ERR_NONE;
+}
+
+static enum err admit(struct rest *rest, const struct segments *segments, struct why *why)
+{
+    struct span resource;
+    enum err err = write_resource(rest, segments, &resource);
+    if (err != ERR_NONE)
+        return err;
+    const struct hub_table *table = hub_cache_lock(&rest->service->hubs);
+    const struct hub_record *hub = hub_find_by_host(table, rest->call->host);
+    if (hub == NULL)
+        err = fail(ERR_HUB_NOT_FOUND, why, "no hub of this server has the host name %.*s",
+            SPAN_ARG(rest->call->host));
+    else
+        err = authorize(rest, hub, resource, why);
+    hub_cache_unlock(&rest->service->hubs);
+    auth_wipe(rest->call->authorization);
+    if (err == ERR_UNAUTHORIZED || err == ERR_FORBIDDEN)
+        log_info("service", "%.*s %.*s from %.*s refused: %s", SPAN_ARG(rest->call->method),
+            SPAN_ARG(rest->call->path), SPAN_ARG(rest->call->peer), why->text);
+    return err;
+}
+
+/* "2021-04-12", "2020-05-31-preview". */
+static bool is_api_version(struct span text)
+{
+    static const char pattern[] = "dddd-dd-dd";
+    if (text.len < sizeof(pattern) - 1)
+        return false;
+    for (size_t i = 0; pattern[i] != '\0'; i++)
+        if (pattern[i] == 'd' ? !isdigit((unsigned char)text.ptr[i]) : text.ptr[i] != '-')
+            return false;
+    struct span tail = span_from(text, sizeof(pattern) - 1);
+    return tail.len == 0 || span_eq_nocase(tail, SPAN_LIT("-preview"));
+}
+
+static enum err check_api_version(struct rest *rest, struct why *why)
+{
+    struct span version;
+    if (!url_query_find(rest->call->query, "api-version", &version))
+        return fail(ERR_ARGUMENT, why, "the parameter api-version is missing");
+    if (!is_api_version(version))
+        return fail(ERR_ARGUMENT, why,
+            "api-version is \"%.*s\", it must have the form 2021-04-12 or 2021-04-12-preview",
+            SPAN_ARG(version));
+    return ERR_NONE;
+}
+
+/* ---- what it says --------------------------------------------------------------------------- */
+
+struct match match_of(struct span text)
+{
+    struct match match = {.given = text.len > 0};
+    text = span_trim(text);
+    if (span_starts(text, SPAN_LIT("W/")))
+        text = span_from(text, 2);
+    if (text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"')
+        text = (struct span){text.ptr + 1, text.len - 2};
+    match.any = span_is(text, "*");
+    match.etag = text;
+    return match;
+}
+
+enum err match_check(const struct match *match, struct span etag, struct why *why)
+{
+    if (!match->given || match->any || span_eq(match->etag, etag))
+        return ERR_NONE;
+    return fail(ERR_PRECONDITION, why, "the etag \"%.*s\" is not the current one, \"%.*s\"",
+        SPAN_ARG(match->etag), SPAN_ARG(etag));
+}
+
+static enum err read_body(struct rest *rest, struct why *why)
+{
+    struct json *body;
+    if (!rest->operation->has_body)
+        return ERR_NONE;
+    if (rest->call->body.len > rest->service->options.limits.request_bytes)
+        return fail(ERR_TOO_LARGE, why, "the body has %zu bytes, at most %zu are allowed",
+            rest->call->body.len, rest->service->options.limits.request_bytes);
+    if (rest->call->body.len == 0)
+        return fail(ERR_ARGUMENT, why, "the request needs a JSON body");
+    enum err err = json_parse(rest->arena, rest->call->body, 0, &body, why);
+    if (err == ERR_NONE)
+        rest->body = body;
+    else
+        why_prefix(why, "the body is no JSON");
+    return err;
+}
+
+enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_value)
+{
+    struct span value;
+    if (!url_query_find(rest->call->query, name, &value)) {
+        *ret_value = SPAN_NONE;
+        return ERR_NONE;
+    }
+    enum err err = url_decode_text(rest->arena, value, ret_value, rest->why);
+    if (err != ERR_NONE)
+        why_prefix(rest->why, "the parameter %s", name);
+    return err == ERR_FORMAT ? ERR_ARGUMENT : err;
+}
+
+/* Everything up to the store. */
+static enum err accept_call(struct rest *rest, struct why *why)
+{
+    struct segments segments;
+    enum err err = split_path(rest, &segments, why);
+    if (err == ERR_NONE)
+        err = find_operation(rest, &segments, why);
+    if (err != ERR_NONE)
+        return err;
+    if (rest->operation->guard != GUARD_ADMINISTRATOR)
+        err = admit(rest, &segments, why);
+    if (err == ERR_NONE && rest->operation->guard == GUARD_POLICY)
+        err = check_api_version(rest, why);
+    if (err == ERR_NONE)
+        err = read_body(rest, why);
+    rest->match = match_of(rest->call->if_match);
+    rest->why = why;
+    return err == ERR_NONE ? rest->operation->prepare(rest) : err;
+}
+
+/* ---- effects -------------------------------------------------------------------------------- */
+
+enum err rest_add_effect(struct rest *rest, enum effect_kind kind, struct effect **ret_effect)
+{
+    struct effect *effect = arena_alloc(rest->arena, sizeof(*effect));
+    if (effect == NULL)
+        return ERR_MEMORY;
+    effect->kind = kind;
+    effect->hub_id = rest->hub_id;
+    if (rest->last_effect == NULL)
+        rest->effects = effect;
+    else
+        rest->last_effect->next = effect;
+    rest->last_effect = effect;
+    *ret_effect = effect;
+    return ERR_NONE;
+}
+
+static void drop_effects(struct rest *rest)
+{
+    rest->effects = NULL;
+    rest->last_effect = NULL;
+    hub_table_free(rest->hubs);
+    rest->hubs = NULL;
+}
+
+static void carry_out_effects(struct rest *rest)
+{
+    struct bus *bus = rest->service->options.bus;
+    for (const struct effect *e = rest->effects; e != NULL; e = e->next) {
+        switch (e->kind) {
+        case EFFECT_END:
+            bus_end(bus, e->hub_id, e->device_id, e->module_id, e->reason);
+            break;
+        case EFFECT_DESIRED:
+            bus_desired(bus, e->hub_id, e->device_id, e->module_id, e->payload, e->version);
+            break;
+        case EFFECT_HUBS:
+            hub_cache_put(&rest->service->hubs, rest->hubs);
+            rest->hubs = NULL;
+            break;
+        case EFFECT_HUB_GONE:
+            bus_end_hub(bus, e->hub_id);
+            break;
+        }
+    }
+}
+
+/* ---- the store's side ----------------------------------------------------------------------- */
+
+void rest_finish(struct rest *rest, enum err err, const struct why *why)
+{
+    struct rest_call *call = rest->call;
+    drop_effects(rest);
+    if (err != ERR_NONE) {
+        respond_error(call, now_us(rest->service), err, why);
+        if (call->status >= 500 && err != ERR_UNAVAILABLE)
+            log_error("service", "%.*s %.*s failed: %s", SPAN_ARG(call->method),
+                SPAN_ARG(call->path), why_text(why, err));
+    }
+    call_finish(&call->call, err, why);
+}
+
+static struct rest *rest_of(struct store_job *job)
+{
+    struct rest_call *call = (struct rest_call *)job;
+    return call->call.work;
+}
+
+static enum err run_operation(struct rest *rest, struct store_txn *txn, struct why *why)
+{
+    rest->txn = txn;
+    rest->why = why;
+    rest->parked = false;
+    rest->call->status = 0;
+    rest->call->header_count = 0;
+    drop_effects(rest);
+    return rest->operation->run(rest);
+}
+
+static enum err run_job(struct store_job *job, struct store_txn *txn)
+{
+    return run_operation(rest_of(job), txn, &job->why);
+}
+
+static void job_done(struct store_job *job, enum err result)
+{
+    struct rest *rest = rest_of(job);
+    if (result == ERR_NONE && rest->parked) {
+        events_park(rest);
+        return;
+    }
+    if (result == ERR_NONE)
+        carry_out_effects(rest);
+    struct why why = job->why;
+    rest_finish(rest, result, &why);
+}
+
+void rest_submit(struct rest *rest)
+{
+    struct store_job *job = &rest->call->call.job;
+    job->run = run_job;
+    job->done = job_done;
+    store_submit(rest->service->options.store,
+        rest->operation->access == ACCESS_WRITE ? STORE_WRITE : STORE_READ, job);
+}
+
+/* ---- administrators: the password is checked first, on a reader's thread -------------------- */
+
+static enum err run_password(struct store_job *job, struct store_txn *txn)
+{
+    struct rest *rest = rest_of(job);
+    return auth_administrator(txn, rest->arena, rest->call->authorization, &job->why);
+}
+
+static void password_done(struct store_job *job, enum err result)
+{
+    struct rest *rest = rest_of(job);
+    auth_wipe(rest->call->authorization);
+    pthread_mutex_lock(&rest->service->lock);
+    rest->service->verifying = false;
+    pthread_mutex_unlock(&rest->service->lock);
+    if (result == ERR_NONE) {
+        rest_submit(rest);
+        return;
+    }
+    struct why why = job->why;
+    log_warn("service", "%.*s %.*s from %.*s refused: %s", SPAN_ARG(rest->call->method),
+        SPAN_ARG(rest->call->path), SPAN_ARG(rest->call->peer), why_text(&why, result));
+    if (result == ERR_UNAUTHORIZED)
+        respond_header(rest->call, "www-authenticate", SPAN_LIT("Basic realm=\"gemel\""));
+    rest_finish(rest, result, &why);
+}
+
+/* One at a time: each takes a reader's thread for a tenth of a second, and strangers may ask. */
+static void submit_password(struct rest *rest)
+{
+    struct store_job *job = &rest->call->call.job;
+    pthread_mutex_lock(&rest->service->lock);
+    bool busy = rest->service->verifying;
+    rest->service->verifying = true;
+    pthread_mutex_unlock(&rest->service->lock);
+    if (busy) {
+        struct why why = {""};
+        why_set(&why, "another password is being checked, try again");
+        rest_finish(rest, ERR_THROTTLED, &why);
+        return;
+    }
+    job->run = run_password;
+    job->done = password_done;
+    store_submit(rest->service->options.store, STORE_READ, job);
+}
+
+void service_rest(struct service *service, struct rest_call *call)
+{
+    struct why why = {""};
+    call->call.service = service;
+    call->status = 0;
+    call->header_count = 0;
+    struct rest *rest = arena_alloc(&call->call.arena, sizeof(*rest));
+    if (rest == NULL) {
+        respond_error(call, now_us(service), ERR_MEMORY, NULL);
+        call_finish(&call->call, ERR_MEMORY, NULL);
+        return;
+    }
+    *rest = (struct rest){.call = call, .arena = &call->call.arena, .service = service};
+    call->call.work = rest;
+    enum err err = accept_call(rest, &why);
+    if (err == ERR_NONE && rest->operation->guard == GUARD_ADMINISTRATOR) {
+        submit_password(rest);
+        return;
+    }
+    if (err == ERR_NONE && rest->operation->access != ACCESS_NONE) {
+        rest_submit(rest);
+        return;
+    }
+    if (err == ERR_NONE)
+        err = run_operation(rest, NULL, &why);
+    rest_finish(rest, err, &why);
+}
+
+void service_rest_refuse(struct rest_call *call, enum err err, const struct why *why)
+{
+    const struct clock *clock =
+        call->call.service == NULL ? &clock_system : call->call.service->options.clock;
+    call->status = 0;
+    call->header_count = 0;
+    respond_error(call, clock_wall_us(clock), err, why);
+    call->call.err = err;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service_priv.h"
+
+#include "log.h"
+
+const struct service_limits service_limits_default = {
+    .twin =
+        {
+            .key_bytes = 1024,
+            .string_bytes = 4096,
+            .property_bytes = 4096,
+            .desired_bytes = 32768,
+            .reported_bytes = 32768,
+            .tags_bytes = 8192,
+            .depth = 10,
+            .integer_min = -4503599627370496,
+            .integer_max = 4503599627370495,
+        },
+    .request_bytes = 1024 * 1024,
+    .event_bytes = 256 * 1024,
+    .modules_per_device = 50,
+    .devices_per_hub = 1000000,
+    .bulk_items = 100,
+    .list_items = 1000,
+    .skew_seconds = 300,
+    .event_retention_hours = 24,
+};
+
+struct open_job {
+    struct store_job job;
+    struct hub_table *table;
+};
+
+static enum err read_hubs(struct store_job *job, struct store_txn *txn)
+{
+    struct open_job *open = (struct open_job *)job;
+    hub_table_free(open->table);
+    open->table = NULL;
+    return hub_table_read(txn, &open->table);
+}
+
+enum err service_open(
+    const struct service_options *options, struct service **ret_service, struct why *why)
+{
+    struct open_job open = {.job = {.run = read_hubs}};
+    struct service *service = mem_alloc(sizeof(*service));
+    if (service == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the service");
+    enum err err = store_run(options->store, STORE_READ, &open.job);
+    if (err != ERR_NONE) {
+        why_set(why, "the hubs cannot be read: %s", why_text(&open.job.why, err));
+        mem_free(service);
+        return err;
+    }
+    service->options = *options;
+    hub_cache_init(&service->hubs);
+    hub_cache_put(&service->hubs, open.table);
+    must(pthread_mutex_init(&service->lock, NULL) == 0);
+    must(pthread_cond_init(&service->idle, NULL) == 0);
+    bus_set_event_listener(options->bus, events_appended, service);
+    *ret_service = service;
+    return ERR_NONE;
+}
+
+void service_close(struct service *service)
+{
+    if (service == NULL)
+        return;
+    service_release_parked(service);
+    bus_set_event_listener(service->options.bus, NULL, NULL);
+    pthread_mutex_lock(&service->lock);
+    while (service->own_jobs > 0)
+        pthread_cond_wait(&service->idle, &service->lock);
+    pthread_mutex_unlock(&service->lock);
+    hub_cache_done(&service->hubs);
+    pthread_cond_destroy(&service->idle);
+    pthread_mutex_destroy(&service->lock);
+    mem_free(service);
+}
+
+void own_job_begin(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->own_jobs++;
+    pthread_mutex_unlock(&service->lock);
+}
+
+void own_job_end(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    if (--service->own_jobs == 0)
+        pthread_cond_signal(&service->idle);
+    pthread_mutex_unlock(&service->lock);
+}
+
+void service_tick(struct service *service)
+{
+    events_release(service, false);
+    events_prune(service);
+}
+
+void service_release_parked(struct service *service)
+{
+    events_release(service, true);
+}
+
+void call_init(
+    struct call *call, size_t arena_limit_bytes, void (*reply)(struct call *call), void *owner)
+{
+    *call = (struct call){.reply = reply, .owner = owner};
+    arena_init(&call->arena, arena_limit_bytes);
+}
+
+void call_done(struct call *call)
+{
+    arena_done(&call->arena);
+}
+
+void call_finish(struct call *call, enum err err, const struct why *why)
+{
+    call->err = err;
+    if (why != NULL && why != &call->why)
+        call->why = *why;
+    call->reply(call);
+}
+
+enum err find_identity(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct identity *ret_identity, struct why *why)
+{
+    enum err err = store_identity_get(txn, arena, hub_id, device_id, module_id, ret_identity);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    if (module_id.len > 0) {
+        struct identity device;
+        err = store_identity_get(txn, arena, hub_id, device_id, SPAN_NONE, &device);
+        if (err == ERR_NONE)
+            return fail(ERR_MODULE_NOT_FOUND, why, "Module %.*s/%.*s is not registered",
+                SPAN_ARG(device_id), SPAN_ARG(module_id));
+        if (err != ERR_NOT_FOUND)
+            return err;
+    }
+    return fail(ERR_DEVICE_NOT_FOUND, why, "Device %.*s is not registered", SPAN_ARG(device_id));
+}

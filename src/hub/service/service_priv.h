@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the service. A REST call on its way:
+ *
+ *   rest.c: host -> hub, path -> operation, token -> rights      (caller's thread)
+ *           operation->prepare: reads the body                   (caller's thread)
+ *           operation->run: the transaction; writes the response (store's thread)
+ *           effects: what others must hear, after the commit     (store's thread, commit order)
+ *           reply
+ *
+ * run() may run more than once: it sets its response and its effects afresh each time.
+ */
+#ifndef GEMEL_SERVICE_PRIV_H
+#define GEMEL_SERVICE_PRIV_H
+
+#include "service.h"
+
+#include "host.h"
+#include "sas.h"
+
+#include <pthread.h>
+
+/* ---- hubs.c: the hubs in memory ------------------------------------------------------------- */
+
+struct hub_table; /* what was read in one transaction; never changes */
+
+struct hub_cache {
+    pthread_rwlock_t lock;
+    struct hub_table *table;
+};
+
+/* Reads all hubs. The table belongs to the caller until it is put into the cache. */
+enum err hub_table_read(struct store_txn *txn, struct hub_table **ret_table) MUST_USE;
+void hub_table_free(struct hub_table *table);
+
+void hub_cache_init(struct hub_cache *cache);
+void hub_cache_done(struct hub_cache *cache);
+void hub_cache_put(struct hub_cache *cache, struct hub_table *table); /* takes it */
+
+/* Borrow the table between these two; nothing in between may wait. */
+const struct hub_table *hub_cache_lock(struct hub_cache *cache);
+void hub_cache_unlock(struct hub_cache *cache);
+
+const struct hub_record *hub_find_by_host(const struct hub_table *table, struct span host);
+const struct hub_record *hub_find_by_name(const struct hub_table *table, struct span name);
+const struct hub_record *hub_at(const struct hub_table *table, size_t index); /* NULL: no more */
+bool hub_has_host(const struct hub_record *hub, struct span normal_host);
+
+/* ---- auth.c: who asks, and may he ----------------------------------------------------------- */
+
+/*
+ * Judges a token against a hub: time, host, resource ("" stands for the whole hub). With a policy's
+ * name also the signature, and gives the policy's rights; without one `*ret_rights` is 0 and the
+ * signature is still to be checked with the identity's keys. ERR_UNAUTHORIZED, ERR_MEMORY.
+ */
+enum err auth_token(const struct service *service, const struct hub_record *hub,
+    const struct sas *sas, struct span resource, unsigned *ret_rights, struct why *why) MUST_USE;
+
+/* Whether one of the two keys signed it. */
+enum err auth_identity_key(
+    const struct sas *sas, const struct identity *identity, struct why *why) MUST_USE;
+
+/* Checks "Basic …" against the accounts: slow (Argon2id), only on a store's thread.
+ * ERR_UNAUTHORIZED, ERR_FORBIDDEN (no administrator), store errors. */
+enum err auth_administrator(struct store_txn *txn, struct arena *arena, struct span authorization,
+    struct why *why) MUST_USE;
+
+/* Overwrites a span that held a secret. */
+void auth_wipe(struct span secret);
+
+/* ---- service.c ------------------------------------------------------------------------------ */
+
+struct parked;
+
+struct service {
+    struct service_options options;
+    struct hub_cache hubs;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t idle;  /* own_jobs became 0 */
+    unsigned own_jobs;    /* jobs that no call stands behind */
+    bool pruning;
+    bool verifying;        /* a password is being checked */
+    bool draining;         /* nothing is parked any more */
+    uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
+    struct parked *parked; /* long polls */
+    int64_t prune_mono_us; /* when the event log is looked through next */
+};
+
+static inline int64_t now_us(const struct service *service)
+{
+    return clock_wall_us(service->options.clock);
+}
+
+/* Counts a job that no call stands behind; service_close() waits for them. */
+void own_job_begin(struct service *service);
+void own_job_end(struct service *service);
+
+/* Gives a call back. `why` may be the call's own, or NULL. */
+void call_finish(struct call *call, enum err err, const struct why *why);
+
+/* The device of an identity is missing, or its module: the error that says so. */
+enum err find_identity(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, struct identity *ret_identity,
+    struct why *why) MUST_USE;
+
+/* ---- rest.c: one REST call ------------------------------------------------------------------ */
+
+enum effect_kind { EFFECT_END, EFFECT_DESIRED, EFFECT_HUBS, EFFECT_HUB_GONE };
+
+/* What others must hear once it is durable. */
+struct effect {
+    struct effect *next;
+    enum effect_kind kind;
+    int64_t hub_id;
+    struct span device_id;
+    struct span module_id;
+    enum session_end reason;
+    struct span payload;
+    int64_t version;
+};
+
+/* If-Match, or an etag in a body. */
+struct match {
+    bool given;
+    bool any;
+    struct span etag;
+};
+
+struct operation;
+
+#define REST_MAX_ARGUMENTS 2
+
+struct rest {
+    struct rest_call *call;
+    struct arena *arena; /* the call's */
+    struct service *service;
+    const struct operation *operation;
+    struct span arguments[REST_MAX_ARGUMENTS]; /* of the path, decoded */
+    int64_t hub_id;
+    struct span hub_name;
+    struct span host_name;
+    unsigned rights;
+    struct match match;
+    const struct json *body;
+    void *input; /* what prepare made of the body */
+    struct store_txn *txn;
+    struct why *why;
+    struct effect *effects;
+    struct effect *last_effect;
+    struct hub_table *hubs; /* for EFFECT_HUBS: read in the same transaction */
+    bool parked;            /* run found nothing and the call waits: no reply yet */
+};
+
+typedef enum err rest_step(struct rest *rest);
+
+enum rest_access {
+    ACCESS_NONE, /* run() needs no store: it runs on the caller's thread, with no transaction */
+    ACCESS_READ,
+    ACCESS_WRITE,
+    ACCESS_PARK, /* reads, and may wait for events (events.c) */
+};
+
+enum rest_guard {
+    GUARD_POLICY,        /* a token of a policy with the right, api-version asked for */
+    GUARD_GEMEL,         /* the same, no api-version: what Gemel adds */
+    GUARD_ADMINISTRATOR, /* the server's own: no hub, an account of the server */
+};
+
+struct operation {
+    const char *method;
+    const char *path; /* "{}" stands for one segment of any text */
+    enum rest_guard guard;
+    unsigned rights; /* all of them are needed */
+    enum rest_access access;
+    bool has_body; /* JSON, and it must be there */
+    rest_step *prepare;
+    rest_step *run;
+};
+
+/* Reads "", "*", "\"*\"", "etag" or "\"etag\"". */
+struct match match_of(struct span text);
+enum err match_check(const struct match *match, struct span etag, struct why *why) MUST_USE;
+
+/* Adds an effect, to be filled in. ERR_MEMORY. */
+enum err rest_add_effect(
+    struct rest *rest, enum effect_kind kind, struct effect **ret_effect) MUST_USE;
+
+/* Finds a parameter of the query, decoded; the empty span if it is not there. */
+enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_value) MUST_USE;
+
+/* Hands the call to the store, again or for the first time. */
+void rest_submit(struct rest *rest);
+/* Replies with the outcome. */
+void rest_finish(struct rest *rest, enum err err, const struct why *why);
+
+#define OPERATION(method, path, guard, rights, access, body, prepare, run) rest_step prepare, run;
+#include "operations.def"
+#undef OPERATION
+
+/* ---- render.c: responses -------------------------------------------------------------------- */
+
+/* Sets status and body, which is copied into the arena. ERR_MEMORY. */
+enum err respond_json(struct rest *rest, int status, const struct buf *body) MUST_USE;
+enum err respond_empty(struct rest *rest, int status) MUST_USE;
+/* Adds a header; the value must live as long as the call. */
+void respond_header(struct rest_call *call, const char *name, struct span value);
+/* Adds `etag: "…"`. */
+enum err respond_etag(struct rest *rest, const char *etag) MUST_USE;
+/* Fills in the response of a failure; needs no memory but the arena's, and copes without. */
+void respond_error(struct rest_call *call, int64_t now, enum err err, const struct why *why);
+
+/* The etag of an identity: base64 of the decimal number. */
+#define IDENTITY_ETAG_SIZE 32
+const char *identity_etag(uint64_t etag, char ret_text[IDENTITY_ETAG_SIZE]);
+
+/* Members of JSON objects, with their comma before them. */
+void write_text_member(struct buf *out, const char *name, struct span value);
+void write_text_or_null(struct buf *out, const char *name, struct span value);
+void write_time_member(struct buf *out, const char *name, int64_t wall_us);
+
+void write_identity(const struct identity *identity, bool with_keys, struct buf *out);
+void write_twin(const struct identity *identity, const struct twin_doc *twin, struct buf *out);
+
+/* ---- identity_input.c: a device or module as a request describes it ------------------------- */
+
+struct identity_input {
+    struct span device_id;
+    struct span module_id;
+    bool has_status;
+    bool enabled;
+    bool has_reason;
+    struct span status_reason;
+    bool has_auth;
+    enum auth_type auth;
+    struct span primary_key; /* empty: keep, or generate */
+    struct span secondary_key;
+    struct span primary_thumbprint;
+    struct span secondary_thumbprint;
+    bool has_managed_by;
+    struct span managed_by;
+    bool has_edge;
+    bool iot_edge;
+    bool has_scope;
+    struct span device_scope;
+    bool has_parents;
+    struct span parent_scopes; /* JSON array text */
+    /* Fresh keys, to be used where none were given. */
+    struct span fresh_primary;
+    struct span fresh_secondary;
+};
+
+/* Reads it from a body, and makes fresh keys. ERR_ARGUMENT with the member that is wrong. */
+enum err identity_input_read(struct arena *arena, const struct json *body,
+    struct identity_input *ret_input, struct why *why) MUST_USE;
+
+/* ---- registry.c ----------------------------------------------------------------------------- */
+
+struct span new_key(struct arena *arena); /* 32 random bytes in base64; empty without memory */
+
+/* The steps that single and bulk operations share; ids are those of the input. They check before
+ * they write, and add the effects. */
+enum err registry_create(struct rest *rest, const struct identity_input *input, bool check_scope,
+    const struct json *initial_twin, struct identity *ret_identity) MUST_USE;
+enum err registry_update(struct rest *rest, const struct identity_input *input,
+    const struct match *match, bool check_scope, struct identity *ret_identity) MUST_USE;
+enum err registry_delete(struct rest *rest, struct span device_id, struct span module_id,
+    const struct match *match) MUST_USE;
+
+/* ---- twins.c -------------------------------------------------------------------------------- */
+
+enum err twins_change(struct rest *rest, struct span device_id, struct span module_id,
+    enum twin_change_kind kind, const struct json *body, const struct match *match,
+    struct identity *ret_identity, struct twin_doc *ret_twin) MUST_USE;
+
+/* ---- event_log.c ---------------------------------------------------------------------------- */
+
+void events_appended(void *service, int64_t hub_id, uint64_t sequence); /* the bus's listener */
+/* Parks a call whose run() found nothing, or runs it again if events came meanwhile. */
+void events_park(struct rest *rest);
+/* Answers what waited long enough (or everything). */
+void events_release(struct service *service, bool all);
+void events_prune(struct service *service);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What devices and modules ask. A connect takes two jobs: one reads and judges, the other notes it:
+ *
+ *   token, time, host, policy     caller's thread
+ *   identity, its keys            READ
+ *   bus_session_open
+ *   still the same identity? connected   WRITE   (a delete or disable that was in between is seen
+ *                                                 here; one that comes after ends the session)
+ */
+#include "service_priv.h"
+
+#include "log.h"
+
+/* ---- connect -------------------------------------------------------------------------------- */
+
+struct connect_work {
+    struct connect_call *call;
+    struct sas sas;
+    bool by_policy;
+    uint64_t device_etag;
+    uint64_t module_etag;
+};
+
+static void finish_connect(struct connect_call *call, enum err err, const struct why *why)
+{
+    auth_wipe(call->password);
+    if (err == ERR_UNAUTHORIZED || err == ERR_FORBIDDEN || err == ERR_HUB_NOT_FOUND)
+        log_info("service", "connect of %.*s%s%.*s from %.*s refused: %s",
+            SPAN_ARG(call->device_id), call->module_id.len > 0 ? "/" : "",
+            SPAN_ARG(call->module_id), SPAN_ARG(call->peer), why_text(why, err));
+    call_finish(&call->call, err, why);
+}
+
+static enum err judge_token(
+    struct connect_work *work, const struct hub_record *hub, struct span resource, struct why *why)
+{
+    struct connect_call *call = work->call;
+    struct service *service = call->call.service;
+    unsigned rights;
+    enum err err = auth_token(service, hub, &work->sas, resource, &rights, why);
+    if (err != ERR_NONE)
+        return err;
+    work->by_policy = work->sas.policy.len > 0;
+    if (work->by_policy && (rights & RIGHT_DEVICE_CONNECT) == 0)
+        return fail(ERR_UNAUTHORIZED, why, "the policy \"%.*s\" lacks the right DeviceConnect",
+            SPAN_ARG(work->sas.policy));
+    int64_t expires_us = work->sas.expires_s * 1000000;
+    if (expires_us <= now_us(service))
+        expires_us += (int64_t)service->options.limits.skew_seconds * 1000000;
+    call->expires_us = expires_us;
+    call->identity.hub_id = hub->id;
+    return ERR_NONE;
+}
+
+static enum err begin_connect(struct service *service, struct connect_work *work, struct why *why)
+{
+    struct connect_call *call = work->call;
+    AUTO(buf_done) struct buf resource = BUF_EMPTY;
+    enum err err = sas_parse(&call->call.arena, call->password, &work->sas, why);
+    sas_write_path(&resource, call->device_id, call->module_id);
+    if (resource.failed)
+        return ERR_MEMORY;
+    if (err != ERR_NONE)
+        return err;
+    const struct hub_table *table = hub_cache_lock(&service->hubs);
+    const struct hub_record *hub = hub_find_by_host(table, call->host);
+    if (hub == NULL)
+        err = fail(ERR_HUB_NOT_FOUND, why, "no hub of this server has the host name %.*s",
+            SPAN_ARG(call->host));
+    else
+        err = judge_token(work, hub, buf_span(&resource), why);
+    hub_cache_unlock(&service->hubs);
+    return err;
+}
+
+static enum err get_known(struct connect_call *call, struct store_txn *txn, struct span module_id,
+    struct identity *ret_identity, struct why *why)
+{
+    enum err err = find_identity(txn, &call->call.arena, call->identity.hub_id, call->device_id,
+        module_id, ret_identity, why);
+    return err == ERR_DEVICE_NOT_FOUND || err == ERR_MODULE_NOT_FOUND ? ERR_UNAUTHORIZED : err;
+}
+
+/* Reads the device, and the module if it is one that connects; `ret_who` is who connects. */
+static enum err get_enabled(struct connect_call *call, struct store_txn *txn,
+    struct identity *ret_device, struct identity *ret_who, struct why *why)
+{
+    enum err err = get_known(call, txn, SPAN_NONE, ret_device, why);
+    if (err != ERR_NONE)
+        return err;
+    if (!ret_device->enabled)
+        return fail(ERR_UNAUTHORIZED, why, "the device is disabled");
+    *ret_who = *ret_device;
+    return call->module_id.len > 0 ? get_known(call, txn, call->module_id, ret_who, why) : err;
+}
+
+static enum err run_judge(struct store_job *job, struct store_txn *txn)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    struct connect_work *work = call->call.work;
+    struct identity device;
+    struct identity who;
+    enum err err = get_enabled(call, txn, &device, &who, &job->why);
+    if (err != ERR_NONE)
+        return err;
+    if (who.auth != AUTH_SAS)
+        return fail(ERR_UNAUTHORIZED, &job->why, "the identity does not authenticate by tokens");
+    if (!work->by_policy)
+        err = auth_identity_key(&work->sas, &who, &job->why);
+    if (err != ERR_NONE)
+        return err;
+    const char *method =
+        arena_format(&call->call.arena, "{\"scope\":\"%s\",\"type\":\"sas\",\"issuer\":\"iothub\"}",
+            work->by_policy            ? "hub"
+            : call->module_id.len == 0 ? "device"
+                                       : "module");
+    if (method == NULL)
+        return ERR_MEMORY;
+    work->device_etag = device.etag;
+    work->module_etag = who.etag;
+    call->identity.device_id = call->device_id;
+    call->identity.module_id = call->module_id;
+    call->identity.generation = who.generation;
+    call->identity.auth_method = span_of(method);
+    return ERR_NONE;
+}
+
+static enum err run_note(struct store_job *job, struct store_txn *txn)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    const struct connect_work *work = call->call.work;
+    struct identity device;
+    struct identity who;
+    enum err err = get_enabled(call, txn, &device, &who, &job->why);
+    if (err != ERR_NONE)
+        return err;
+    if (device.etag != work->device_etag || who.etag != work->module_etag ||
+        who.generation != call->identity.generation)
+        return fail(ERR_UNAUTHORIZED, &job->why, "the identity was changed at this moment");
+    return store_connection_put(txn, call->identity.hub_id, call->device_id, call->module_id,
+        call->session, true, call->model_id, now_us(call->call.service));
+}
+
+static void noted(struct store_job *job, enum err result)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    struct why why = job->why;
+    if (result != ERR_NONE)
+        bus_session_close(call->call.service->options.bus, call->session);
+    finish_connect(call, result == ERR_NOT_FOUND ? ERR_UNAUTHORIZED : result, &why);
+}
+
+static void judged(struct store_job *job, enum err result)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    struct service *service = call->call.service;
+    struct why why = job->why;
+    if (result == ERR_NONE)
+        result = bus_session_open(service->options.bus, call->identity.hub_id, call->device_id,
+            call->module_id, call->sink, &call->session);
+    if (result != ERR_NONE) {
+        finish_connect(call, result, &why);
+        return;
+    }
+    job->run = run_note;
+    job->done = noted;
+    store_submit(service->options.store, STORE_WRITE, job);
+}
+
+void service_connect(struct service *service, struct connect_call *call)
+{
+    struct why why = {""};
+    struct connect_work *work = arena_alloc(&call->call.arena, sizeof(*work));
+    call->call.service = service;
+    call->call.work = work;
+    enum err err = ERR_MEMORY;
+    if (work != NULL) {
+        work->call = call;
+        err = begin_connect(service, work, &why);
+    }
+    if (err != ERR_NONE) {
+        finish_connect(call, err, &why);
+        return;
+    }
+    call->call.job.run = run_judge;
+    call->call.job.done = judged;
+    store_submit(service->options.store, STORE_READ, &call->call.job);
+}
+
+/* ---- disconnect ----------------------------------------------------------------------------- */
+
+struct disconnect_job {
+    struct store_job job;
+    struct service *service;
+    int64_t hub_id;
+    struct span device_id; /* into ids */
+    struct span module_id;
+    uint64_t session;
+    char ids[];
+};
+
+static enum err run_disconnect(struct store_job *job, struct store_txn *txn)
+{
+    const struct disconnect_job *gone = (const struct disconnect_job *)job;
+    enum err err = store_connection_put(txn, gone->hub_id, gone->device_id, gone->module_id,
+        gone->session, false, SPAN_NONE, now_us(gone->service));
+    return err == ERR_NOT_FOUND ? ERR_NONE : err; /* it was deleted meanwhile */
+}
+
+static void disconnect_done(struct store_job *job, enum err result)
+{
+    struct disconnect_job *gone = (struct disconnect_job *)job;
+    struct service *service = gone->service;
+    if (result != ERR_NONE)
+        log_warn("service", "that %.*s went cannot be stored: %s", SPAN_ARG(gone->device_id),
+            why_text(&job->why, result));
+    mem_free(gone);
+    own_job_end(service);
+}
+
+void service_disconnect(
+    struct service *service, const struct session_identity *identity, uint64_t session)
+{
+    bus_session_close(service->options.bus, session);
+    struct disconnect_job *gone =
+        mem_alloc(sizeof(*gone) + identity->device_id.len + identity->module_id.len);
+    if (gone == NULL) {
+        log_warn("service", "that %.*s went cannot be stored: out of memory",
+            SPAN_ARG(identity->device_id));
+        return;
+    }
+    gone->job.run = run_disconnect;
+    gone->job.done = disconnect_done;
+    gone->service = service;
+    gone->hub_id = identity->hub_id;
+    gone->session = session;
+    gone->device_id = (struct span){gone->ids, identity->device_id.len};
+    gone->module_id = (struct span){gone->ids + identity->device_id.len, identity->module_id.len};
+    memcpy(gone->ids, identity->device_id.ptr, identity->device_id.len);
+    if (identity->module_id.len > 0)
+        memcpy(
+            gone->ids + identity->device_id.len, identity->module_id.ptr, identity->module_id.len);
+    own_job_begin(service);
+    store_submit(service->options.store, STORE_WRITE, &gone->job);
+}
+
+/* ---- the twin ------------------------------------------------------------------------------- */
+
+static void reply_done(struct store_job *job, enum err result)
+{
+    struct call *call = (struct call *)job;
+    struct why why = job->why;
+    call_finish(call, result, &why);
+}
+
+static enum err get_twin(struct call *call, struct store_txn *txn,
+    const struct session_identity *who, struct twin_doc *ret_twin)
+{
+    enum err err =
+        store_twin_get(txn, &call->arena, who->hub_id, who->device_id, who->module_id, ret_twin);
+    if (err == ERR_NOT_FOUND)
+        return who->module_id.len > 0 ? ERR_MODULE_NOT_FOUND : ERR_DEVICE_NOT_FOUND;
+    return err;
+}
+
+static enum err run_twin_get(struct store_job *job, struct store_txn *txn)
+{
+    struct twin_get_call *call = (struct twin_get_call *)job;
+    struct twin_doc twin;
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    enum err err = get_twin(&call->call, txn, &call->identity, &twin);
+    if (err != ERR_NONE)
+        return err;
+    twin_write_client(&twin, &body);
+    if (body.failed || !arena_span(&call->call.arena, buf_span(&body), &call->body))
+        return ERR_MEMORY;
+    call->desired_version = twin.desired.version;
+    return ERR_NONE;
+}
+
+void service_twin_get(struct service *service, struct twin_get_call *call)
+{
+    call->call.service = service;
+    call->call.job.run = run_twin_get;
+    call->call.job.done = reply_done;
+    store_submit(service->options.store, STORE_READ, &call->call.job);
+}
+
+static enum err run_reported(struct store_job *job, struct store_txn *txn)
+{
+    struct reported_call *call = (struct reported_call *)job;
+    struct service *service = call->call.service;
+    const struct session_identity *who = &call->identity;
+    struct twin_doc twin;
+    struct twin_change change;
+    enum err err = get_twin(&call->call, txn, who, &twin);
+    if (err != ERR_NONE)
+        return err;
+    if (call->expected_version != 0 && call->expected_version != twin.reported.version)
+        return fail(ERR_PRECONDITION, &job->why,
+            "the reported properties have $version %lld and not %lld",
+            (long long)twin.reported.version, (long long)call->expected_version);
+    err = twin_apply(&call->call.arena, &twin, TWIN_REPORT, call->call.work,
+        &service->options.limits.twin, now_us(service), &change, &job->why);
+    if (err == ERR_NONE)
+        err = store_twin_put(
+            txn, who->hub_id, who->device_id, who->module_id, &change.doc, twin.version);
+    if (err == ERR_NONE)
+        call->version = change.doc.reported.version;
+    return err;
+}
+
+void service_reported(struct service *service, struct reported_call *call)
+{
+    struct why why = {""};
+    struct json *patch;
+    enum err err = json_parse(&call->call.arena, call->patch, 0, &patch, &why);
+    call->call.service = service;
+    if (err != ERR_NONE) {
+        why_prefix(&why, "the patch is no JSON");
+        call_finish(&call->call, err, &why);
+        return;
+    }
+    call->call.work = patch;
+    call->call.job.run = run_reported;
+    call->call.job.done = reply_done;
+    store_submit(service->options.store, STORE_WRITE, &call->call.job);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service_priv.h"
+
+static enum err add_desired_effect(struct rest *rest, struct span device_id, struct span module_id,
+    const struct twin_change *change)
+{
+    struct effect *effect;
+    enum err err = rest_add_effect(rest, EFFECT_DESIRED, &effect);
+    if (err != ERR_NONE)
+        return err;
+    effect->device_id = device_id;
+    effect->module_id = module_id;
+    effect->payload = change->notification;
+    effect->version = change->doc.desired.version;
+    return ERR_NONE;
+}
+
+enum err twins_change(struct rest *rest, struct span device_id, struct span module_id,
+    enum twin_change_kind kind, const struct json *body, const struct match *match,
+    struct identity *ret_identity, struct twin_doc *ret_twin)
+{
+    struct identity identity;
+    struct twin_doc twin;
+    struct twin_change change;
+    char etag[TWIN_ETAG_SIZE];
+    enum err err = find_identity(
+        rest->txn, rest->arena, rest->hub_id, device_id, module_id, &identity, rest->why);
+    if (err == ERR_NONE)
+        err = store_twin_get(rest->txn, rest->arena, rest->hub_id, device_id, module_id, &twin);
+    if (err == ERR_NONE)
+        err = match_check(match, span_of(twin_etag(twin.etag, etag)), rest->why);
+    if (err == ERR_NONE)
+        err = twin_apply(rest->arena, &twin, kind, body, &rest->service->options.limits.twin,
+            now_us(rest->service), &change, rest->why);
+    if (err == ERR_NONE && change.desired_changed)
+        err = add_desired_effect(rest, device_id, module_id, &change);
+    if (err == ERR_NONE && change.doc.version != twin.version)
+        err = store_twin_put(
+            rest->txn, rest->hub_id, device_id, module_id, &change.doc, twin.version);
+    if (err != ERR_NONE)
+        return err;
+    *ret_identity = identity;
+    *ret_twin = change.doc;
+    return ERR_NONE;
+}
+
+static enum err respond_twin(
+    struct rest *rest, const struct identity *identity, const struct twin_doc *twin)
+{
+    char etag[TWIN_ETAG_SIZE];
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    write_twin(identity, twin, &body);
+    enum err err = respond_json(rest, 200, &body);
+    return err == ERR_NONE ? respond_etag(rest, twin_etag(twin->etag, etag)) : err;
+}
+
+enum err twins_get(struct rest *rest)
+{
+    struct identity identity;
+    struct twin_doc twin;
+    enum err err = find_identity(rest->txn, rest->arena, rest->hub_id, rest->arguments[0],
+        rest->arguments[1], &identity, rest->why);
+    if (err == ERR_NONE)
+        err = store_twin_get(
+            rest->txn, rest->arena, rest->hub_id, rest->arguments[0], rest->arguments[1], &twin);
+    return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
+}
+
+static enum err change_twin(struct rest *rest, enum twin_change_kind kind)
+{
+    struct identity identity;
+    struct twin_doc twin;
+    enum err err = twins_change(rest, rest->arguments[0], rest->arguments[1], kind, rest->body,
+        &rest->match, &identity, &twin);
+    return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
+}
+
+enum err twins_patch(struct rest *rest)
+{
+    return change_twin(rest, TWIN_PATCH);
+}
+
+enum err twins_replace(struct rest *rest)
+{
+    return change_twin(rest, TWIN_REPLACE);
+}
