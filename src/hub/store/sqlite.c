@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096u
@@ -44,6 +46,7 @@ struct sqlite_store {
     pthread_cond_t checkpoint_changed;
     bool checkpoint_wanted;
     bool checkpoint_stop;
+    atomic_bool carrying_fails;
 };
 
 const struct sqlite_options sqlite_options_default = {
@@ -139,18 +142,24 @@ static void run_alone(struct sqlite_store *store, struct store_job *job)
     job->done(job, err);
 }
 
-static void carry_log_back(struct sqlite_conn *conn)
+/* Said once until it works again: on a full disk it is tried after every commit. */
+static void carry_log_back(struct sqlite_store *store, struct sqlite_conn *conn)
 {
     int pages = 0;
     int carried = 0;
     int code =
         sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &carried);
+    if ((code & 0xFF) == SQLITE_BUSY) /* the other thread is at it */
+        return;
     struct why why;
-    if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY) {
+    bool failing = code != SQLITE_OK;
+    if (failing)
         (void)sqlite_error(conn->db, code, &why);
+    if (failing && !atomic_exchange(&store->carrying_fails, true))
         log_warn(
             "store", "the log cannot be carried back into the database file yet: %s", why.text);
-    }
+    if (!failing && atomic_exchange(&store->carrying_fails, false))
+        log_info("store", "the log is carried back into the database file again");
 }
 
 static int soft_limit_pages(const struct sqlite_store *store)
@@ -174,7 +183,7 @@ static void *writer_main(void *argument)
             }
         }
         if (store->log_pages >= soft_limit_pages(store) * (int)LOG_HARD_FACTOR)
-            carry_log_back(&store->writer);
+            carry_log_back(store, &store->writer);
     }
 }
 
@@ -205,7 +214,7 @@ static void *checkpoint_main(void *argument)
             continue;
         }
         pthread_mutex_unlock(&store->checkpoint_lock);
-        carry_log_back(&store->checkpointer);
+        carry_log_back(store, &store->checkpointer);
         pthread_mutex_lock(&store->checkpoint_lock);
         store->checkpoint_wanted = false;
     }
@@ -304,7 +313,12 @@ static enum err find_file(const struct sqlite_options *options, struct why *why)
         return fail(ERR_NOT_FOUND, why, "there is no database %s (gemel-hub init makes one)", path);
     if (file < 0)
         return fail(ERR_IO, why, "%s: %s", path, strerror(errno));
+    struct stat status;
+    bool empty = fstat(file, &status) == 0 && status.st_size == 0;
     close(file);
+    /* SQLite would take it for a new database, and a server without its hubs would come up. */
+    if (empty && !options->create)
+        return fail(ERR_CORRUPT, why, "the database file %s is empty", path);
     return ERR_NONE;
 }
 

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every bus keeps: one session an identity, order, and silence after a close. */
+#include "bus.h"
+#include "mem.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct bus_backend {
+    const char *name;
+    struct bus *(*make)(void);
+};
+
+/* A new bus adds its row and must pass every test. */
+static const struct bus_backend backends[] = {
+    {"local", bus_local_new},
+};
+static const struct bus_backend *backend;
+
+/* A sink that notes what it is told. */
+struct noting_sink {
+    struct session_sink sink;
+    uint64_t session;
+    int64_t version; /* the last */
+    char payload[64];
+    unsigned told;
+    unsigned disordered;
+    unsigned ended;
+    enum session_end reason;
+};
+
+static void note_desired(struct session_sink *sink, struct span payload, int64_t version)
+{
+    struct noting_sink *noting = (struct noting_sink *)sink;
+    noting->disordered += version <= noting->version;
+    noting->version = version;
+    noting->told++;
+    if (!span_copy(payload, noting->payload, sizeof(noting->payload)))
+        noting->disordered++;
+}
+
+static void note_end(struct session_sink *sink, enum session_end reason)
+{
+    struct noting_sink *noting = (struct noting_sink *)sink;
+    noting->ended++;
+    noting->reason = reason;
+}
+
+static void sink_init(struct noting_sink *sink)
+{
+    *sink = (struct noting_sink){.sink = {note_desired, note_end}};
+}
+
+static void open_one(struct bus *bus, struct noting_sink *sink, int64_t hub_id,
+    const char *device_id, const char *module_id)
+{
+    sink_init(sink);
+    assert_int_equal(bus_session_open(bus, hub_id, span_of(device_id), span_of(module_id),
+                         &sink->sink, &sink->session),
+        ERR_NONE);
+}
+
+static void desired(
+    struct bus *bus, int64_t hub_id, const char *device_id, const char *module_id, int64_t version)
+{
+    bus_desired(
+        bus, hub_id, span_of(device_id), span_of(module_id), SPAN_LIT("{\"a\":1}"), version);
+}
+
+static void desired_reaches_the_session_of_that_identity_alone(void **state)
+{
+    struct bus *bus = *state;
+    static const struct {
+        int64_t hub_id;
+        const char *device_id;
+        const char *module_id;
+    } ids[] = {{1, "d", ""}, {1, "d", "m"}, {1, "d", "n"}, {1, "D", ""}, {1, "dm", ""},
+        {2, "d", ""}, {2, "d", "m"}};
+    struct noting_sink sinks[COUNT_OF(ids)];
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        open_one(bus, &sinks[i], ids[i].hub_id, ids[i].device_id, ids[i].module_id);
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        desired(bus, ids[i].hub_id, ids[i].device_id, ids[i].module_id, 7);
+        for (size_t k = 0; k < COUNT_OF(ids); k++)
+            assert_int_equal(sinks[k].told, k <= i);
+        assert_string_equal(sinks[i].payload, "{\"a\":1}");
+        assert_int_equal(sinks[i].version, 7);
+    }
+    desired(bus, 3, "d", "", 8);
+    desired(bus, 1, "nobody", "", 8);
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        assert_int_equal(sinks[i].told, 1);
+        bus_session_close(bus, sinks[i].session);
+        desired(bus, ids[i].hub_id, ids[i].device_id, ids[i].module_id, 9);
+        assert_int_equal(sinks[i].told, 1);
+        assert_int_equal(sinks[i].ended, 0);
+    }
+}
+
+static void a_new_session_takes_over_and_the_old_ones_close_is_harmless(void **state)
+{
+    struct bus *bus = *state;
+    struct noting_sink first;
+    struct noting_sink second;
+    open_one(bus, &first, 1, "d", "m");
+    open_one(bus, &second, 1, "d", "m");
+    assert_int_equal(first.ended, 1);
+    assert_int_equal(first.reason, SESSION_TAKEN_OVER);
+    assert_true(second.session > first.session);
+    bus_session_close(bus, first.session);
+    desired(bus, 1, "d", "m", 1);
+    assert_int_equal(first.told, 0);
+    assert_int_equal(second.told, 1);
+    bus_session_close(bus, second.session);
+    bus_session_close(bus, second.session);
+    bus_session_close(bus, 0);
+    assert_int_equal(second.ended, 0);
+}
+
+static void ending_a_device_ends_its_modules_ending_a_module_only_that(void **state)
+{
+    struct bus *bus = *state;
+    struct noting_sink device;
+    struct noting_sink modules[2];
+    struct noting_sink other;
+    open_one(bus, &device, 1, "d", "");
+    open_one(bus, &modules[0], 1, "d", "a");
+    open_one(bus, &modules[1], 1, "d", "b");
+    open_one(bus, &other, 1, "e", "a");
+    bus_end(bus, 1, SPAN_LIT("d"), SPAN_LIT("a"), SESSION_KEYS_CHANGED);
+    assert_int_equal(modules[0].ended, 1);
+    assert_int_equal(modules[0].reason, SESSION_KEYS_CHANGED);
+    assert_int_equal(device.ended + modules[1].ended + other.ended, 0);
+    bus_end(bus, 1, SPAN_LIT("d"), SPAN_NONE, SESSION_DISABLED);
+    assert_int_equal(device.ended, 1);
+    assert_int_equal(device.reason, SESSION_DISABLED);
+    assert_int_equal(modules[1].ended, 1);
+    assert_int_equal(modules[0].ended, 1);
+    assert_int_equal(other.ended, 0);
+    bus_end_hub(bus, 2);
+    assert_int_equal(other.ended, 0);
+    bus_end_hub(bus, 1);
+    assert_int_equal(other.ended, 1);
+    assert_int_equal(other.reason, SESSION_DELETED);
+}
+
+static void thousands_of_sessions_are_found_again(void **state)
+{
+    struct bus *bus = *state;
+    enum { COUNT = 20000 };
+    struct noting_sink *sinks = calloc(COUNT, sizeof(*sinks));
+    assert_non_null(sinks);
+    char id[32];
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(id, sizeof(id), "device-%d", i);
+        open_one(bus, &sinks[i], 1, id, i % 2 == 0 ? "" : "m");
+    }
+    for (int i = 0; i < COUNT; i += 3)
+        bus_session_close(bus, sinks[i].session);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(id, sizeof(id), "device-%d", i);
+        desired(bus, 1, id, i % 2 == 0 ? "" : "m", i + 1);
+        assert_int_equal(sinks[i].told, i % 3 != 0);
+    }
+    bus_end_hub(bus, 1);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(sinks[i].ended, i % 3 != 0);
+    free(sinks);
+}
+
+static void a_session_number_is_not_used_again_by_the_next_server(void **state)
+{
+    (void)state;
+    uint64_t last = 0;
+    for (int i = 0; i < 20; i++) {
+        struct bus *bus = backend->make();
+        assert_non_null(bus);
+        struct noting_sink sinks[40];
+        char id[] = "d0";
+        for (size_t k = 0; k < COUNT_OF(sinks); k++) {
+            id[1] = (char)('0' + k);
+            open_one(bus, &sinks[k], 1, id, "");
+            assert_true(sinks[k].session <= INT64_MAX);
+            if (k == 0)
+                assert_true(sinks[k].session >> 6 > last);
+        }
+        last = sinks[COUNT_OF(sinks) - 1].session >> 6;
+        bus_end_hub(bus, 1);
+        bus_free(bus);
+    }
+}
+
+static void without_memory_the_older_session_stays(void **state)
+{
+    struct bus *bus = *state;
+    struct noting_sink first;
+    struct noting_sink second;
+    open_one(bus, &first, 1, "d", "");
+    sink_init(&second);
+    mem_fail_after(0);
+    enum err err =
+        bus_session_open(bus, 1, SPAN_LIT("d"), SPAN_NONE, &second.sink, &second.session);
+    mem_fail_after(-1);
+    assert_int_equal(err, ERR_MEMORY);
+    assert_int_equal(second.session, 0);
+    assert_int_equal(first.ended, 0);
+    bus_session_close(bus, first.session);
+    for (long allocations = 0;; allocations++) {
+        mem_fail_after(allocations);
+        struct bus *other = backend->make();
+        mem_fail_after(-1);
+        bus_free(other);
+        if (other != NULL) {
+            assert_true(allocations > 1);
+            break;
+        }
+    }
+}
+
+/* ---- listeners ------------------------------------------------------------------------------- */
+
+static void note_appended(void *self, int64_t hub_id, uint64_t sequence)
+{
+    uint64_t *noted = self;
+    noted[0] += (uint64_t)hub_id;
+    noted[1] = sequence;
+}
+
+static void readers_of_the_event_log_are_told(void **state)
+{
+    struct bus *bus = *state;
+    uint64_t noted[2] = {0, 0};
+    bus_events_appended(bus, 3, 4); /* nobody listens yet */
+    bus_set_event_listener(bus, note_appended, noted);
+    bus_events_appended(bus, 5, 6);
+    assert_int_equal(noted[0], 5);
+    assert_int_equal(noted[1], 6);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+enum { CLIENTS = 4, ROUNDS = 2000 };
+
+/* A sink that may be told from any thread; freed as soon as its close returned. */
+struct counting_sink {
+    struct session_sink sink;
+    int64_t version;
+    atomic_uint *disordered;
+    bool closed;
+};
+
+static void count_desired(struct session_sink *sink, struct span payload, int64_t version)
+{
+    struct counting_sink *counting = (struct counting_sink *)sink;
+    (void)payload;
+    if (version <= counting->version || counting->closed)
+        atomic_fetch_add(counting->disordered, 1);
+    counting->version = version;
+}
+
+static void count_end(struct session_sink *sink, enum session_end reason)
+{
+    struct counting_sink *counting = (struct counting_sink *)sink;
+    if (counting->closed || reason != SESSION_TAKEN_OVER)
+        atomic_fetch_add(counting->disordered, 1);
+}
+
+struct storm {
+    struct bus *bus;
+    atomic_bool over;
+    atomic_uint disordered;
+};
+
+static void *come_and_go(void *argument)
+{
+    struct storm *storm = argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct counting_sink *sink = calloc(1, sizeof(*sink));
+        *sink = (struct counting_sink){
+            .sink = {count_desired, count_end}, .disordered = &storm->disordered};
+        uint64_t session = 0;
+        if (bus_session_open(storm->bus, 1, SPAN_LIT("shared"), SPAN_NONE, &sink->sink, &session) !=
+            ERR_NONE)
+            atomic_fetch_add(&storm->disordered, 1);
+        bus_session_close(storm->bus, session);
+        sink->closed = true;
+        free(sink);
+    }
+    return NULL;
+}
+
+static void *publish(void *argument)
+{
+    struct storm *storm = argument;
+    for (int64_t version = 1; !atomic_load(&storm->over); version++)
+        desired(storm->bus, 1, "shared", "", version);
+    return NULL;
+}
+
+static void a_storm_of_clients_and_changes_stays_in_order(void **state)
+{
+    struct storm storm = {.bus = *state};
+    pthread_t clients[CLIENTS];
+    pthread_t publisher;
+    assert_int_equal(pthread_create(&publisher, NULL, publish, &storm), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&clients[i], NULL, come_and_go, &storm), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i], NULL);
+    atomic_store(&storm.over, true);
+    pthread_join(publisher, NULL);
+    assert_int_equal(storm.disordered, 0);
+}
+
+static int set_up(void **state)
+{
+    *state = backend->make();
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    bus_free(*state);
+    return 0;
+}
+
+#define with_bus(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_bus(desired_reaches_the_session_of_that_identity_alone),
+        with_bus(a_new_session_takes_over_and_the_old_ones_close_is_harmless),
+        with_bus(ending_a_device_ends_its_modules_ending_a_module_only_that),
+        with_bus(thousands_of_sessions_are_found_again),
+        cmocka_unit_test(a_session_number_is_not_used_again_by_the_next_server),
+        with_bus(without_memory_the_older_session_stays),
+        with_bus(readers_of_the_event_log_are_told),
+        with_bus(a_storm_of_clients_and_changes_stays_in_order),
+    };
+    int failed = 0;
+    for (size_t i = 0; i < COUNT_OF(backends); i++) {
+        backend = &backends[i];
+        failed += cmocka_run_group_tests_name(backend->name, tests, NULL, NULL);
+    }
+    return failed;
+}
