@@ -26,7 +26,7 @@ export const layers = {
   'src/hub/service': { uses: [...core, 'src/hub/store', 'src/hub/bus'], except: ['src/hub/store/store_sqlite.h'] },
   'src/hub/gateway': { uses: [...plain, 'src/wire', 'src/twin', 'src/hub/service', 'src/hub/bus', 'src/hub/store'],
     except: ['src/hub/store/store_sqlite.h'] },
-  'src/hub/admin': { uses: [...core, 'src/hub/store'] },
+  'src/hub/admin': { uses: [...core, 'src/hub/store', 'src/hub'] },
   'src/hub': { uses: [...core, 'src/hub'] },
 
   'src/cli': { uses: core },

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, normalize } from 'node:path';
 
 const FORMAT_MAJOR = 14;
 const processors = availableParallelism?.() ?? cpus().length;
@@ -68,6 +68,7 @@ const suppressions = [
   'missingIncludeSystem', // its own idea of the C library is enough
   'unusedFunction', // whole-program view: a library's door looks unused
   'uninitStructMember', // does not follow "written on success only"; gcc does
+  'uninitvar', // likewise
   'unmatchedSuppression',
   'checkersReport',
   'normalCheckLevelMaxBranches',
@@ -78,8 +79,10 @@ export async function checkCppcheck(root, paths) {
   if (sources.length === 0) return [];
   const folders = [...new Set(paths.filter(isC).filter((p) => p.startsWith('src/'))
     .map((p) => p.slice(0, p.lastIndexOf('/'))))];
+  const cache = join(root, 'build', 'cppcheck');
+  mkdirSync(cache, { recursive: true });
   const { status, out } = await run('cppcheck', ['--enable=warning,performance,portability',
-    '--inline-suppr', '--error-exitcode=2', '--quiet', '--std=c11', '-D_GNU_SOURCE', '-D__linux__',
+    '--inline-suppr', `--cppcheck-build-dir=${cache}`, '--error-exitcode=2', '--quiet', '--std=c11', '-D_GNU_SOURCE', '-D__linux__',
     `-j${processors}`, '--template={file}:{line}: {severity}: {message} [{id}]',
     ...suppressions.map((s) => `--suppress=${s}`), ...folders.map((f) => `-I${f}`), ...sources],
   { cwd: root });
@@ -108,16 +111,25 @@ async function compileOne(root, cc, folder, path) {
   return status === 0 ? [] : lines(out);
 }
 
+// What no meson.build names is judged by nobody.
+function forgotten(root, folder, paths) {
+  const build = join(root, 'build', folder);
+  const rows = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf8'));
+  const compiled = new Set(rows.map(({ file }) => normalize(join(build, file))));
+  return paths.filter((p) => p.startsWith('src/') && p.endsWith('.c') && !compiled.has(join(root, p)))
+    .map((p) => `${p}:1: no meson.build compiles it`);
+}
+
 export const compiler = (cc, folder) => async (root, paths, project) => {
-  if (root === project) return compileAll(root, cc, folder);
+  if (root === project)
+    return [...await compileAll(root, cc, folder), ...forgotten(root, folder, paths)];
   return inParallel(paths.filter((p) => p.endsWith('.c')),
     (path) => compileOne(root, cc, join(project, 'build', folder), path));
 };
 
 // clang-tidy is slow, and most files did not change since the last run: its verdict on a file is
 // kept under a name made from everything that it read.
-async function tidyOne(root, path, commands, cache) {
-  const flags = commands(path);
+async function tidyOne(root, path, flags, cache) {
   const seen = await run('clang', [...flags, '-D__clang_analyzer__', '-E', path], { cwd: root });
   const config = readFileSync(join(root, '.clang-tidy'), 'utf8');
   const key = createHash('sha256').update(config).update(seen.out).digest('hex');
@@ -129,14 +141,23 @@ async function tidyOne(root, path, commands, cache) {
   return findings;
 }
 
+// The flags of the clang build; a file that it does not have (an example) gets those of src/base.
+function flagsOf(project) {
+  const build = join(project, 'build', 'clang');
+  const rows = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf8'));
+  const flags = new Map(rows.map(({ file, command }) => [normalize(join(build, file)),
+    command.split(/\s+/).filter((f) => /^-(std|D|I|isystem)/.test(f)).map((f) => f.replaceAll('"', ''))
+      .map((f) => (/^-I[^/]/.test(f) ? `-I${join(build, f.slice(2))}` : f))]));
+  const usual = flags.get(join(project, 'src/base/span.c'));
+  return (path) => flags.get(path) ?? usual;
+}
+
 export async function checkTidy(root, paths, project) {
-  const folders = [...new Set(paths.filter((p) => p.endsWith('.h') && p.startsWith('src/'))
-    .map((p) => `-I${p.slice(0, p.lastIndexOf('/'))}`))];
-  const commands = () => ['-std=gnu17', '-D_GNU_SOURCE', ...folders];
+  const flags = flagsOf(project);
   const cache = join(project, 'build', 'tidy');
   mkdirSync(cache, { recursive: true });
   if (root !== project)
     writeFileSync(join(root, '.clang-tidy'), readFileSync(join(project, '.clang-tidy')));
   return inParallel(paths.filter((p) => p.endsWith('.c') && p.startsWith('src/')),
-    (path) => tidyOne(root, path, commands, cache));
+    (path) => tidyOne(root, path, flags(join(root, path)), cache));
 }
