@@ -297,11 +297,11 @@ void config_desired(struct config *config, int64_t version, struct span body)
     bool merged = false;
     if (version >= 1 && version <= config->version)
         return;
-    if (version > config->seen_version)
-        config->seen_version = version;
     if (!parse_object(&patch, body, "a change that the hub sent")) {
         log_warn(PART, "reading the twin again");
     } else {
+        if (version > config->seen_version)
+            config->seen_version = version;
         if (config->desired.root != NULL && version == config->version + 1)
             merged = merge_desired(config, version, patch.root);
         else

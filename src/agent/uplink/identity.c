@@ -29,7 +29,7 @@ static enum err check(const struct connstr *connstr, struct why *why)
     if (err == ERR_NONE)
         err = ids_check_module(connstr->module_id, why);
     if (err != ERR_NONE)
-        return err;
+        return ERR_FORMAT;
     if (host_normalise(connstr->host_name, host).len == 0)
         return fail(
             ERR_FORMAT, why, "HostName '%.*s' is no host name", SPAN_ARG(connstr->host_name));

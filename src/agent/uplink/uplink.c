@@ -273,6 +273,8 @@ static void say_refused(struct uplink *uplink, int code, const char *text)
     const struct connstr *connstr = &uplink->identity.connstr;
     const char *hint = strstr(text, "certificate verify failed") != NULL
                            ? "; is the CA of the hub in ca.pem of the configuration directory?"
+                       : strstr(text, "connect failure") != NULL
+                           ? "; does a hub answer there, and does its certificate bear this name?"
                            : "";
     if (code >= 1 && (size_t)code < COUNT_OF(reasons))
         note_error(uplink, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
