@@ -125,21 +125,21 @@ static enum command_line_state state_of_errno(void)
 /* Returns whether nothing at all was there: even an empty argument is a byte. */
 static bool read_command_line(int dir_fd, struct process_facts *facts)
 {
-    char extra[PROCESS_COMMAND_LINE_MAX + 1];
-    ssize_t got = read_at(dir_fd, "cmdline", extra, sizeof(extra));
+    char bytes[PROCESS_COMMAND_LINE_MAX + 2]; /* room for the last NUL, and for one too many */
+    ssize_t got = read_at(dir_fd, "cmdline", bytes, sizeof(bytes));
     if (got < 0) {
         facts->state = state_of_errno();
         return false;
     }
     size_t len = (size_t)got;
+    if (len > 0 && len < sizeof(bytes) && bytes[len - 1] == '\0')
+        len--; /* the end of the last argument; an empty argument before it stays */
     bool cut = len > PROCESS_COMMAND_LINE_MAX;
-    facts->state = cut ? COMMAND_LINE_CUT : COMMAND_LINE_COMPLETE;
     if (cut)
         len = PROCESS_COMMAND_LINE_MAX;
-    else if (len > 0 && extra[len - 1] == '\0')
-        len--; /* the end of the last argument; an empty argument before it stays */
+    facts->state = cut ? COMMAND_LINE_CUT : COMMAND_LINE_COMPLETE;
     for (size_t i = 0; i < len; i++)
-        facts->command_line[i] = extra[i] == '\0' ? ' ' : extra[i];
+        facts->command_line[i] = bytes[i] == '\0' ? ' ' : bytes[i];
     facts->command_line_len = len;
     return got == 0;
 }

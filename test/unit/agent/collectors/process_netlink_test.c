@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The connector's messages as bytes, and the real connector where this machine has it. */
+#include "process_netlink.h"
+
+#include "mem.h"
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MESSAGE_BYTES (NLMSG_HDRLEN + sizeof(struct cn_msg) + sizeof(struct proc_event))
+
+/* Writes a message as the kernel does; returns its aligned length. */
+static size_t put_message(char *at, uint32_t what, int32_t tgid, uint32_t answer_to, uint32_t error)
+{
+    struct nlmsghdr header = {.nlmsg_len = MESSAGE_BYTES, .nlmsg_type = NLMSG_DONE};
+    struct cn_msg message = {
+        .id = {CN_IDX_PROC, CN_VAL_PROC}, .ack = answer_to, .len = sizeof(struct proc_event)};
+    struct proc_event event;
+    memset(&event, 0, sizeof(event));
+    memcpy(&event, &what, sizeof(what));
+    if (what == PROC_EVENT_EXEC) {
+        event.event_data.exec.process_pid = tgid + 1;
+        event.event_data.exec.process_tgid = tgid;
+    } else if (what == PROC_EVENT_NONE) {
+        event.event_data.ack.err = error;
+    }
+    memset(at, 0, NLMSG_ALIGN(MESSAGE_BYTES));
+    memcpy(at, &header, sizeof(header));
+    memcpy(at + NLMSG_HDRLEN, &message, sizeof(message));
+    memcpy(at + NLMSG_HDRLEN + sizeof(message), &event, sizeof(event));
+    return NLMSG_ALIGN(MESSAGE_BYTES);
+}
+
+static void messages_are_read_one_after_the_other(void **state UNUSED)
+{
+    char bytes[3 * NLMSG_ALIGN(MESSAGE_BYTES)];
+    size_t len = put_message(bytes, PROC_EVENT_EXEC, 4711, 0, 0);
+    len += put_message(bytes + len, PROC_EVENT_FORK, 0, 0, 0);
+    len += put_message(bytes + len, PROC_EVENT_NONE, 0, 78, 1);
+    struct span datagram = {bytes, len};
+    struct process_message message;
+    assert_true(process_message_next(&datagram, &message));
+    assert_int_equal(message.what, PROC_EVENT_EXEC);
+    assert_int_equal(message.process_id, 4711);
+    assert_true(process_message_next(&datagram, &message));
+    assert_int_equal(message.what, PROC_EVENT_FORK);
+    assert_int_equal(message.process_id, -1);
+    assert_true(process_message_next(&datagram, &message));
+    assert_int_equal(message.what, PROC_EVENT_NONE);
+    assert_int_equal(message.request, 78);
+    assert_int_equal(message.error, 1);
+    assert_false(process_message_next(&datagram, &message));
+    assert_int_equal(datagram.len, 0);
+}
+
+static void a_message_of_another_connector_is_skipped(void **state UNUSED)
+{
+    char bytes[2 * NLMSG_ALIGN(MESSAGE_BYTES)];
+    size_t len = put_message(bytes, PROC_EVENT_EXEC, 1, 0, 0);
+    bytes[NLMSG_HDRLEN]++;
+    len += put_message(bytes + len, PROC_EVENT_EXEC, 2, 0, 0);
+    struct span datagram = {bytes, len};
+    struct process_message message;
+    assert_true(process_message_next(&datagram, &message));
+    assert_int_equal(message.process_id, 2);
+}
+
+static void cut_anywhere_it_is_malformed_and_nothing_beyond_is_read(void **state UNUSED)
+{
+    char whole[NLMSG_ALIGN(MESSAGE_BYTES)];
+    put_message(whole, PROC_EVENT_EXEC, 4711, 0, 0);
+    const size_t enough = NLMSG_HDRLEN + sizeof(struct cn_msg) +
+                          offsetof(struct proc_event, event_data.exec.process_tgid) + 4;
+    for (size_t len = 0; len <= MESSAGE_BYTES; len++) {
+        /* A copy of its very size, so that the sanitizer sees a byte too far. */
+        char *bytes = test_malloc(len + 1);
+        memcpy(bytes, whole, len);
+        for (unsigned lies = 0; lies < 2; lies++) {
+            if (lies == 0 && len >= NLMSG_HDRLEN) {
+                uint32_t own = (uint32_t)len;
+                memcpy(bytes, &own, sizeof(own));
+            } else if (len >= NLMSG_HDRLEN) {
+                memcpy(bytes, whole, sizeof(uint32_t));
+            }
+            struct span datagram = {bytes, len};
+            struct process_message message;
+            bool expected = lies == 0 ? len >= enough : len == MESSAGE_BYTES;
+            assert_int_equal(process_message_next(&datagram, &message), expected);
+        }
+        test_free(bytes);
+    }
+}
+
+static void a_length_of_nothing_ends_the_reading(void **state UNUSED)
+{
+    char bytes[NLMSG_ALIGN(MESSAGE_BYTES)];
+    for (uint32_t length = 0; length < NLMSG_HDRLEN; length++) {
+        put_message(bytes, PROC_EVENT_EXEC, 1, 0, 0);
+        memcpy(bytes, &length, sizeof(length));
+        struct span datagram = {bytes, sizeof(bytes)};
+        struct process_message message;
+        assert_false(process_message_next(&datagram, &message));
+    }
+}
+
+/* Opens the real connector, or skips the test and says why. */
+static struct process_netlink *open_or_skip(int buffer_bytes)
+{
+    struct process_netlink *netlink;
+    struct why why = {""};
+    if (process_netlink_open(buffer_bytes, &netlink, &why) != ERR_NONE) {
+        print_message("# skipped: %s\n", why.text);
+        skip();
+    }
+    return netlink;
+}
+
+struct watched {
+    pid_t wanted;
+    size_t execs;
+    size_t found;
+};
+
+static void note(void *self, pid_t pid)
+{
+    struct watched *watched = self;
+    watched->execs++;
+    watched->found += pid == watched->wanted;
+}
+
+static pid_t run_true(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(127);
+    }
+    waitpid(pid, NULL, 0);
+    return pid;
+}
+
+static void an_exec_is_told_once_and_forks_and_ends_are_not(void **state UNUSED)
+{
+    struct process_netlink *netlink = open_or_skip(1 << 20);
+    pid_t forked = fork();
+    if (forked == 0)
+        _exit(0);
+    waitpid(forked, NULL, 0);
+    struct watched watched = {.wanted = run_true()}, forks = {.wanted = forked};
+    while (process_netlink_read(netlink, note, &watched))
+        ;
+    assert_int_equal(watched.found, 1);
+    forks.found = 0;
+    assert_false(process_netlink_read(netlink, note, &forks));
+    assert_int_equal(process_netlink_lost(netlink), 0);
+    process_netlink_close(netlink);
+}
+
+/* With a tiny buffer and another listener with a large one that counts everything. */
+static void what_the_kernel_drops_is_counted_to_the_last_exec(void **state UNUSED)
+{
+    enum { STARTS = 400 };
+    struct process_netlink *all = open_or_skip(1 << 20);
+    struct process_netlink *tiny = open_or_skip(1);
+    struct watched by_all = {0}, by_tiny = {0};
+    for (unsigned i = 0; i < STARTS; i++)
+        run_true();
+    while (process_netlink_read(tiny, note, &by_tiny))
+        ;
+    uint32_t lost = process_netlink_lost(tiny);
+    while (process_netlink_read(all, note, &by_all))
+        ;
+    /* Others start programs too: some between the two openings, some between the two readings. */
+    assert_true(lost > 0);
+    assert_true(by_tiny.execs > 0);
+    assert_true(by_tiny.execs + lost >= STARTS);
+    assert_true(by_all.execs >= STARTS);
+    assert_int_equal(process_netlink_lost(all), 0);
+    assert_in_range(by_all.execs - by_tiny.execs - lost + 50, 0, 100);
+    process_netlink_close(tiny);
+    process_netlink_close(all);
+}
+
+static void after_a_loss_the_next_exec_is_told(void **state UNUSED)
+{
+    struct process_netlink *netlink = open_or_skip(1);
+    struct watched watched = {0};
+    for (unsigned i = 0; i < 100; i++)
+        run_true();
+    assert_true(process_netlink_lost(netlink) > 0);
+    while (process_netlink_read(netlink, note, &watched))
+        ;
+    watched.wanted = run_true();
+    while (process_netlink_read(netlink, note, &watched))
+        ;
+    assert_int_equal(watched.found, 1);
+    process_netlink_close(netlink);
+}
+
+static void without_memory_it_is_not_opened(void **state UNUSED)
+{
+    struct process_netlink *netlink;
+    mem_fail_after(0);
+    assert_int_equal(process_netlink_open(1 << 20, &netlink, NULL), ERR_MEMORY);
+    mem_fail_after(-1);
+    process_netlink_close(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_are_read_one_after_the_other),
+        cmocka_unit_test(a_message_of_another_connector_is_skipped),
+        cmocka_unit_test(cut_anywhere_it_is_malformed_and_nothing_beyond_is_read),
+        cmocka_unit_test(a_length_of_nothing_ends_the_reading),
+        cmocka_unit_test(an_exec_is_told_once_and_forks_and_ends_are_not),
+        cmocka_unit_test(what_the_kernel_drops_is_counted_to_the_last_exec),
+        cmocka_unit_test(after_a_loss_the_next_exec_is_told),
+        cmocka_unit_test(without_memory_it_is_not_opened),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
