@@ -201,6 +201,7 @@ static enum err make_vhosts(struct gateway_thread *thread, const struct gateway_
     info->ssl_cert_filepath = options->certificate_file;
     info->ssl_private_key_filepath = options->key_file;
     info->ssl_cipher_list = TLS_1_2_SUITES;
+    info->provided_client_ssl_ctx = thread->no_client;
     for (int i = 0; i < LISTEN_COUNT; i++) {
         info->vhost_name = listeners[i].name;
         info->alpn = listeners[i].alpn;
@@ -217,10 +218,13 @@ static enum err make_context(
     struct gateway_thread *thread, const struct gateway_options *options, struct why *why)
 {
     void *loops[] = {&thread->loop};
+    thread->no_client = SSL_CTX_new(TLS_client_method());
+    if (thread->no_client == NULL)
+        return fail(ERR_MEMORY, why, "no memory for TLS");
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+                   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
         .foreign_loops = loops,
         .count_threads = 1,
         .pt_serv_buf_size = THREAD_CHUNK_BYTES + LWS_PRE + 1024,
@@ -295,11 +299,15 @@ static void on_stop(struct gateway_thread *thread, struct mail *mail)
     uv_stop(&thread->loop);
 }
 
-/* The context closes its handles through the loop, which therefore runs once more, here. */
+/* The context closes its handles through the loop, which therefore runs once more, here; a second
+ * call frees it, unless (in later versions) that happened by itself, which clears the pointer. */
 static void end_loop(struct gateway_thread *thread)
 {
     stop_accepting(thread);
     uv_close((uv_handle_t *)&thread->ticker, NULL);
+    if (thread->context != NULL)
+        lws_context_destroy(thread->context);
+    uv_run(&thread->loop, UV_RUN_DEFAULT);
     if (thread->context != NULL)
         lws_context_destroy(thread->context);
     uv_run(&thread->loop, UV_RUN_DEFAULT);
@@ -315,6 +323,7 @@ void thread_done(struct gateway_thread *thread)
         pthread_join(thread->handle, NULL);
     }
     end_loop(thread);
+    SSL_CTX_free(thread->no_client);
     buf_done(&thread->encoder);
     mem_free(thread->chunk);
     pthread_mutex_destroy(&thread->lock);

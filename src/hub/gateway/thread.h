@@ -44,6 +44,7 @@ struct gateway_thread {
     uv_timer_t ticker;
     struct lws_context *context;
     struct lws_vhost *vhosts[LISTEN_COUNT];
+    SSL_CTX *no_client; /* unused: or libwebsockets makes one for itself, and leaks it */
     int sockets[LISTEN_COUNT];
     uv_poll_t acceptors[LISTEN_COUNT];
     bool accepting;    /* the acceptors are open */
