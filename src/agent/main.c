@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
 #include "log.h"
 #include "mem.h"
 #include "run.h"
 #include "status.h"
-
-#ifdef HAVE_CHECK
-#include "check.h"
-#endif
 
 #include <stdio.h>
 #include <string.h>
@@ -157,20 +154,12 @@ static int check_command(const struct arguments *arguments)
     bool json = strcmp(output, "json") == 0;
     if (!json && strcmp(output, "text") != 0)
         return usage("--output must be text or json", output);
-#ifdef HAVE_CHECK
     return agent_check(arguments->operand, json);
-#else
-    return usage("this build cannot check", arguments->operand);
-#endif
 }
 
 static int schema_command(const struct arguments *arguments UNUSED)
 {
-#ifdef HAVE_CHECK
     return agent_schema();
-#else
-    return usage("this build has no schema", "");
-#endif
 }
 
 static int print_status(struct span text)

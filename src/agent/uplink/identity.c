@@ -21,9 +21,8 @@ static enum err check(const struct connstr *connstr, struct why *why)
         return err;
     if (connstr->module_id.len == 0)
         return fail(ERR_FORMAT, why,
-            "it is the connection string of a device, and the agent is a module of it: create one "
-            "named DefenderIotMicroAgent on device %.*s and put in its connection string "
-            "(…;ModuleId=DefenderIotMicroAgent;…)",
+            "it is the connection string of device %.*s itself, and the agent is a module of it: "
+            "create the module and take its connection string",
             SPAN_ARG(connstr->device_id));
     err = ids_check_device(connstr->device_id, why);
     if (err == ERR_NONE)
