@@ -13,9 +13,14 @@
 
 #define PAGE_BYTES 4096u
 
-/* Past so many times checkpoint_kib the writer carries the log back itself: while it writes, the
- * checkpointer never reaches the log's end, and only there the log starts again at its front. */
-#define LOG_HARD_FACTOR 4u
+/*
+ * Carrying the write-ahead log back into the database file, so that the log starts again at its
+ * front. The checkpointer does the bulk beside the writer; what was committed meanwhile is little,
+ * and the writer itself carries that, because only at the log's end it can start again.
+ *
+ *   IDLE --(writer: the log has grown)--> WANTED --(checkpointer)--> CARRIED --(writer)--> IDLE
+ */
+enum carrying { CARRYING_IDLE, CARRYING_WANTED, CARRYING_CARRIED };
 
 struct reader {
     struct sqlite_store *store;
@@ -35,6 +40,7 @@ struct sqlite_store {
     bool writer_started;
     enum err *results; /* of the jobs of the running group */
     int log_pages;     /* in the write-ahead log, as of the last commit */
+    int carried_pages; /* of these, carried back already or tried to */
 
     struct job_queue reads;
     struct reader *readers;
@@ -44,7 +50,7 @@ struct sqlite_store {
     bool checkpoint_started;
     pthread_mutex_t checkpoint_lock;
     pthread_cond_t checkpoint_changed;
-    bool checkpoint_wanted;
+    enum carrying carrying;
     bool checkpoint_stop;
     atomic_bool carrying_fails;
 };
@@ -162,9 +168,17 @@ static void carry_log_back(struct sqlite_store *store, struct sqlite_conn *conn)
         log_info("store", "the log is carried back into the database file again");
 }
 
-static int soft_limit_pages(const struct sqlite_store *store)
+static void carry_rest(struct sqlite_store *store)
 {
-    return (int)(store->options.checkpoint_kib / (PAGE_BYTES / 1024));
+    pthread_mutex_lock(&store->checkpoint_lock);
+    bool due = store->carrying == CARRYING_CARRIED;
+    if (due)
+        store->carrying = CARRYING_IDLE;
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    if (!due)
+        return;
+    carry_log_back(store, &store->writer);
+    store->carried_pages = store->log_pages;
 }
 
 static void *writer_main(void *argument)
@@ -182,8 +196,7 @@ static void *writer_main(void *argument)
                 job = next;
             }
         }
-        if (store->log_pages >= soft_limit_pages(store) * (int)LOG_HARD_FACTOR)
-            carry_log_back(store, &store->writer);
+        carry_rest(store);
     }
 }
 
@@ -193,14 +206,17 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int pages)
     (void)name;
     struct sqlite_store *store = argument;
     store->log_pages = pages;
-    if (pages >= soft_limit_pages(store)) {
-        pthread_mutex_lock(&store->checkpoint_lock);
-        if (!store->checkpoint_wanted) {
-            store->checkpoint_wanted = true;
-            pthread_cond_signal(&store->checkpoint_changed);
-        }
-        pthread_mutex_unlock(&store->checkpoint_lock);
+    if (pages < store->carried_pages)
+        store->carried_pages = 0; /* the log has started again */
+    int limit = (int)(store->options.checkpoint_kib / (PAGE_BYTES / 1024));
+    if (pages - store->carried_pages < limit)
+        return SQLITE_OK;
+    pthread_mutex_lock(&store->checkpoint_lock);
+    if (store->carrying == CARRYING_IDLE) {
+        store->carrying = CARRYING_WANTED;
+        pthread_cond_signal(&store->checkpoint_changed);
     }
+    pthread_mutex_unlock(&store->checkpoint_lock);
     return SQLITE_OK;
 }
 
@@ -209,14 +225,14 @@ static void *checkpoint_main(void *argument)
     struct sqlite_store *store = argument;
     pthread_mutex_lock(&store->checkpoint_lock);
     while (!store->checkpoint_stop) {
-        if (!store->checkpoint_wanted) {
+        if (store->carrying != CARRYING_WANTED) {
             pthread_cond_wait(&store->checkpoint_changed, &store->checkpoint_lock);
             continue;
         }
         pthread_mutex_unlock(&store->checkpoint_lock);
         carry_log_back(store, &store->checkpointer);
         pthread_mutex_lock(&store->checkpoint_lock);
-        store->checkpoint_wanted = false;
+        store->carrying = CARRYING_CARRIED;
     }
     pthread_mutex_unlock(&store->checkpoint_lock);
     return NULL;
