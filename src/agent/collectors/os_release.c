@@ -19,7 +19,7 @@ bool os_release_find(struct span text, const char *name, struct buf *out)
     struct span line, key;
     while (span_cut(&text, '\n', &line)) {
         line = span_trim(line);
-        if (span_cut(&line, '=', &key) && span_is(key, name)) {
+        if (span_find(line, '=') < line.len && span_cut(&line, '=', &key) && span_is(key, name)) {
             add_value(line, out);
             return true;
         }

@@ -172,7 +172,7 @@ static enum err set_up(int fd, int buffer_bytes, struct why *why)
     if (bind(fd, (const struct sockaddr *)&group, sizeof(group)) != 0)
         return refuse(why, "bind");
     if (!ask(fd, PROC_CN_MCAST_LISTEN, request))
-        return refuse(why, "request");
+        return refuse(why, errno == ECONNREFUSED ? "not in this network namespace" : "request");
     enum err err = await_answer(fd, request, why);
     if (err != ERR_NONE)
         return err;

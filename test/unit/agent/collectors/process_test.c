@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Process collector on the real kernel. What needs the process connector is skipped, with the
+ * reason, where the kernel refuses it. Other programs start on the machine meanwhile: ours are told
+ * by their command line.
+ */
+#include "harness.h"
+#include "process_netlink.h"
+#include "process_watch.h"
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *storm_program;
+
+static const struct collector *const table[] = {&process_collector};
+
+struct fixture {
+    struct harness harness;
+    struct settings settings;
+    struct collectors *collectors;
+    char mark[32]; /* an argument that nobody else's programs have */
+};
+
+static int setup(void **state)
+{
+    static unsigned number;
+    struct fixture *f = test_calloc(1, sizeof(*f));
+    harness_init(&f->harness);
+    harness_real_clock(&f->harness);
+    settings_init(&f->settings);
+    snprintf(f->mark, sizeof(f->mark), "mark-%d-%u", (int)getpid(), number++);
+    assert_int_equal(
+        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
+        ERR_NONE);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    collectors_free(f->collectors);
+    settings_done(&f->settings);
+    harness_done(&f->harness);
+    test_free(f);
+    return 0;
+}
+
+static void set(struct fixture *f, enum setting_id id, int64_t number)
+{
+    f->settings.values[id].number = number;
+}
+
+static void apply(struct fixture *f)
+{
+    const char *field;
+    struct why why = {""};
+    if (collectors_apply(f->collectors, &f->settings, &field, &why) != ERR_NONE)
+        fail_msg("%s: %s", field, why.text);
+}
+
+static void apply_netlink_or_skip(struct fixture *f)
+{
+    struct process_netlink *netlink;
+    struct why why = {""};
+    if (process_netlink_open(1 << 20, &netlink, &why) != ERR_NONE) {
+        print_message("# skipped: %s\n", why.text);
+        skip();
+    }
+    process_netlink_close(netlink);
+    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_NETLINK);
+    apply(f);
+}
+
+static void run(char *const *arguments)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL)
+            _exit(126);
+        execv(arguments[0], arguments);
+        _exit(127);
+    }
+    int result;
+    assert_int_equal(waitpid(pid, &result, 0), pid);
+    assert_int_equal(result, 0);
+}
+
+/* Starts /bin/true MARK, or /bin/true MARK NUMBER. */
+static void start_programs(struct fixture *f, unsigned count, unsigned parallel, bool distinct)
+{
+    char number[16], together[16], at[] = "@", program[] = "/bin/true";
+    snprintf(number, sizeof(number), "%u", count);
+    snprintf(together, sizeof(together), "%u", parallel);
+    char *arguments[] = {
+        storm_program, number, together, program, f->mark, distinct ? at : NULL, NULL};
+    run(arguments);
+}
+
+static int64_t ours(struct fixture *f)
+{
+    char begin[64];
+    snprintf(begin, sizeof(begin), "/bin/true %s", f->mark);
+    return harness_hits(&f->harness, harness_command_line_begins, begin);
+}
+
+static int64_t counter(struct fixture *f, const char *name)
+{
+    return harness_counter(&f->harness, f->collectors, "Process", name);
+}
+
+/* Lets the watching thread catch up: until a last program of ours has been seen. */
+static void settle(struct fixture *f)
+{
+    for (unsigned calm = 0, tries = 0; calm < 3 && tries < 500; tries++) {
+        int64_t before = counter(f, "seen");
+        poll(NULL, 0, 20);
+        calm = counter(f, "seen") == before ? calm + 1 : 0;
+    }
+}
+
+static int64_t all_lost(struct fixture *f)
+{
+    return counter(f, "lost.kernel_buffer") + counter(f, "lost.cache_bound") +
+           counter(f, "lost.memory") + counter(f, "lost.outbox") + counter(f, "lost.too_large");
+}
+
+static void check_balance(struct fixture *f)
+{
+    assert_int_equal(counter(f, "seen") + counter(f, "lost.kernel_buffer"),
+        counter(f, "waiting") + counter(f, "sent") + all_lost(f));
+}
+
+static void a_storm_of_20000_programs_is_seen_to_the_last(void **state)
+{
+    enum { STARTS = 20000 };
+    struct fixture *f = *state;
+    apply_netlink_or_skip(f);
+    start_programs(f, STARTS, 8, false);
+    settle(f);
+    collectors_flush(f->collectors);
+    int64_t gone = harness_hits(&f->harness, harness_state_is, "GONE");
+    print_message("# %lld with their command line, %lld were gone, %lld lost\n", (long long)ours(f),
+        (long long)gone, (long long)all_lost(f));
+    check_balance(f);
+    /* Programs of others may be so many that they give way to each other; ours may not. */
+    int64_t gave_way = counter(f, "lost.cache_bound");
+    assert_int_equal(all_lost(f), gave_way);
+    assert_true(ours(f) <= STARTS);
+    assert_true(ours(f) + gone + gave_way >= STARTS);
+    assert_true(counter(f, "seen") >= STARTS);
+    assert_int_equal(harness_hits(&f->harness, NULL, NULL), counter(f, "sent"));
+}
+
+static void what_the_cache_cannot_hold_is_counted_as_lost(void **state)
+{
+    enum { STARTS = 1000, BOUND = 100 };
+    struct fixture *f = *state;
+    set(f, SETTING_PROCESS_CACHE_SIZE, BOUND);
+    apply_netlink_or_skip(f);
+    start_programs(f, STARTS, 4, true);
+    settle(f);
+    assert_in_range(counter(f, "waiting"), BOUND, STARTS);
+    collectors_flush(f->collectors);
+    assert_int_equal(counter(f, "lost.kernel_buffer"), 0);
+    assert_true(counter(f, "lost.cache_bound") >= STARTS - 2 * BOUND);
+    assert_true(harness_events(&f->harness, "Process") <= BOUND);
+    assert_true(ours(f) > 0);
+    check_balance(f);
+}
+
+static void a_message_of_many_events_is_split(void **state)
+{
+    struct fixture *f = *state;
+    set(f, SETTING_PROCESS_CACHE_SIZE, 5000);
+    collectors_free(f->collectors);
+    f->harness.options.message_limit_bytes = 4000;
+    assert_int_equal(
+        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
+        ERR_NONE);
+    apply_netlink_or_skip(f);
+    start_programs(f, 200, 4, true);
+    settle(f);
+    collectors_flush(f->collectors);
+    assert_true(f->harness.count > 10);
+    assert_int_equal(all_lost(f), 0);
+    check_balance(f);
+}
+
+static void a_command_line_that_no_message_holds_is_cut_and_marked(void **state)
+{
+    struct fixture *f = *state;
+    collectors_free(f->collectors);
+    f->harness.options.message_limit_bytes = 1500;
+    assert_int_equal(
+        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
+        ERR_NONE);
+    apply_netlink_or_skip(f);
+    char program[] = "/bin/true", *longer = test_malloc(60001);
+    memset(longer, '\x01', 60000); /* six bytes each in JSON */
+    longer[60000] = '\0';
+    for (unsigned i = 0; i < 20; i++) {
+        char *arguments[] = {program, f->mark, longer, NULL};
+        run(arguments);
+    }
+    test_free(longer);
+    settle(f);
+    collectors_flush(f->collectors);
+    check_balance(f);
+    assert_int_equal(all_lost(f), 0);
+    assert_true(ours(f) > 0);
+    assert_true(harness_hits(&f->harness, harness_state_is, "CUT") >= ours(f));
+}
+
+static void polling_sees_what_lives_long_enough(void **state)
+{
+    struct fixture *f = *state;
+    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_POLLING);
+    set(f, SETTING_PROCESS_POLLING_INTERVAL, 5000);
+    apply(f);
+    const struct json *status = harness_status(&f->harness, f->collectors, "Process");
+    assert_true(span_is(json_string_of(status, "source"), "polling"));
+    char name[64];
+    snprintf(name, sizeof(name), "sleep-%s", f->mark);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/bin/sleep", name, "600", (char *)NULL);
+        _exit(127);
+    }
+    for (unsigned tries = 0; tries < 500; tries++) {
+        poll(NULL, 0, 10);
+        collectors_flush(f->collectors);
+        if (harness_hits(&f->harness, harness_command_line_begins, name) > 0)
+            break;
+    }
+    assert_int_equal(harness_hits(&f->harness, harness_command_line_begins, name), 1);
+    poll(NULL, 0, 30);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    collectors_flush(f->collectors);
+    assert_int_equal(harness_hits(&f->harness, harness_command_line_begins, name), 1);
+    check_balance(f);
+}
+
+static void an_event_says_who_what_and_when(void **state)
+{
+    struct fixture *f = *state;
+    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_POLLING);
+    set(f, SETTING_PROCESS_POLLING_INTERVAL, 1000);
+    apply(f);
+    char name[64];
+    snprintf(name, sizeof(name), "sleep-%s", f->mark);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/bin/sleep", name, "600", (char *)NULL);
+        _exit(127);
+    }
+    poll(NULL, 0, 200);
+    collectors_flush(f->collectors);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    const struct json *payload = NULL;
+    for (size_t i = 0; payload == NULL; i++) {
+        const struct json *next = harness_payload(&f->harness, "Process", i);
+        if (harness_command_line_begins(next, name))
+            payload = next;
+    }
+    assert_int_equal(harness_number(payload, "process_id"), pid);
+    assert_int_equal(harness_number(payload, "parent_process_id"), getpid());
+    assert_int_equal(harness_number(payload, "user_id"), getuid());
+    assert_true(span_is(json_string_of(payload, "event_type"), "EXEC"));
+    assert_null(json_find_text(payload, "commandline_state"));
+    if (getuid() == 0)
+        assert_true(span_is(json_string_of(payload, "user_name"), "root"));
+}
+
+static void auto_uses_netlink_where_it_is_to_be_had(void **state)
+{
+    struct fixture *f = *state;
+    apply_netlink_or_skip(f);
+    set(f, SETTING_PROCESS_DISABLED, 1);
+    apply(f);
+    set(f, SETTING_PROCESS_DISABLED, 0);
+    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_AUTO);
+    apply(f);
+    const struct json *status = harness_status(&f->harness, f->collectors, "Process");
+    assert_true(span_is(json_string_of(status, "source"), "netlink"));
+    assert_true(harness_number(status, "receive_buffer_bytes") > 0);
+}
+
+static void a_change_of_the_cache_or_the_frequency_leaves_the_watch_alone(void **state)
+{
+    struct fixture *f = *state;
+    apply_netlink_or_skip(f);
+    start_programs(f, 5, 1, false);
+    settle(f);
+    int64_t seen = counter(f, "seen");
+    set(f, SETTING_PROCESS_CACHE_SIZE, 1000);
+    set(f, SETTING_PROCESS_MESSAGE_FREQUENCY, FREQUENCY_LOW);
+    set(f, SETTING_PROCESS_POLLING_INTERVAL, 5000);
+    apply(f);
+    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_AUTO);
+    apply(f);
+    assert_true(counter(f, "waiting") >= seen); /* and nothing that waited is lost */
+    start_programs(f, 5, 1, false);
+    settle(f);
+    collectors_flush(f->collectors);
+    assert_true(counter(f, "sent") >= 10);
+    assert_int_equal(all_lost(f), 0);
+}
+
+static void a_change_of_mode_takes_over_without_a_gap(void **state)
+{
+    struct fixture *f = *state;
+    apply_netlink_or_skip(f);
+    char program[] = "/bin/sleep", second[] = "60";
+    pid_t pids[20];
+    for (unsigned i = 0; i < COUNT_OF(pids); i++) {
+        set(f, SETTING_PROCESS_MODE, i % 2 == 0 ? PROCESS_MODE_POLLING : PROCESS_MODE_NETLINK);
+        set(f, SETTING_PROCESS_POLLING_INTERVAL, 2000 + i);
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            execl(program, f->mark, second, (char *)NULL);
+            _exit(127);
+        }
+        apply(f);
+    }
+    settle(f);
+    for (unsigned i = 0; i < COUNT_OF(pids); i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+    collectors_flush(f->collectors);
+    /* Seen may be one before its exec, with our own command line, or twice, but none is missed. */
+    assert_true(counter(f, "seen") >= (int64_t)COUNT_OF(pids));
+    check_balance(f);
+}
+
+static void what_is_disabled_sees_nothing(void **state)
+{
+    struct fixture *f = *state;
+    apply_netlink_or_skip(f);
+    set(f, SETTING_PROCESS_DISABLED, 1);
+    apply(f);
+    harness_clear(&f->harness);
+    int64_t seen = counter(f, "seen");
+    start_programs(f, 10, 1, false);
+    collectors_flush(f->collectors);
+    collectors_run(f->collectors);
+    assert_int_equal(harness_events(&f->harness, NULL), 0);
+    assert_int_equal(counter(f, "seen"), seen);
+}
+
+static void an_outbox_that_refuses_makes_a_loss_that_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    apply_netlink_or_skip(f);
+    start_programs(f, 10, 1, false);
+    settle(f);
+    f->harness.answer = ERR_STORAGE_FULL;
+    collectors_flush(f->collectors);
+    assert_true(counter(f, "lost.outbox") >= 10);
+    assert_int_equal(counter(f, "sent"), 0);
+    check_balance(f);
+}
+
+/* In a pid namespace of its own, where the kernel does not answer, or where it is refused. Runs in
+ * a child, which exits with 0 if all is as it should be. */
+static int in_a_namespace(struct fixture *f)
+{
+    const char *field = "";
+    struct why why = {""};
+    struct settings *settings = &f->settings;
+    settings->values[SETTING_PROCESS_MODE].number = PROCESS_MODE_POLLING;
+    settings->values[SETTING_PROCESS_POLLING_INTERVAL].number = 2000;
+    if (collectors_apply(f->collectors, settings, &field, &why) != ERR_NONE)
+        return 10;
+    settings->values[SETTING_PROCESS_MODE].number = PROCESS_MODE_NETLINK;
+    if (collectors_apply(f->collectors, settings, &field, &why) != ERR_REFUSED)
+        return 11;
+    if (field == NULL || strcmp(field, "Process_Mode") != 0 || why.text[0] == '\0')
+        return 12;
+    /* What ran before still runs. */
+    if (fork() == 0) {
+        execl("/bin/sleep", f->mark, "60", (char *)NULL);
+        _exit(127);
+    }
+    poll(NULL, 0, 200);
+    collectors_flush(f->collectors);
+    if (harness_hits(&f->harness, harness_command_line_begins, f->mark) != 1)
+        return 13;
+    settings->values[SETTING_PROCESS_MODE].number = PROCESS_MODE_AUTO;
+    if (collectors_apply(f->collectors, settings, &field, &why) != ERR_NONE)
+        return 14;
+    const struct json *status = harness_status(&f->harness, f->collectors, "Process");
+    return span_is(json_string_of(status, "source"), "polling") ? 0 : 15;
+}
+
+static void where_netlink_is_refused_the_mode_is_blamed_and_auto_polls(void **state)
+{
+    struct fixture *f = *state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNET) != 0)
+            _exit(77);
+        _exit(in_a_namespace(f));
+    }
+    int result;
+    waitpid(pid, &result, 0);
+    if (WIFEXITED(result) && WEXITSTATUS(result) == 77) {
+        print_message("# skipped: a network namespace needs root\n");
+        skip();
+    }
+    assert_int_equal(result, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    storm_program = argv[1];
+    const struct CMUnitTest tests[] = {
+        TEST(a_storm_of_20000_programs_is_seen_to_the_last),
+        TEST(what_the_cache_cannot_hold_is_counted_as_lost),
+        TEST(a_message_of_many_events_is_split),
+        TEST(a_command_line_that_no_message_holds_is_cut_and_marked),
+        TEST(polling_sees_what_lives_long_enough),
+        TEST(an_event_says_who_what_and_when),
+        TEST(auto_uses_netlink_where_it_is_to_be_had),
+        TEST(a_change_of_the_cache_or_the_frequency_leaves_the_watch_alone),
+        TEST(a_change_of_mode_takes_over_without_a_gap),
+        TEST(what_is_disabled_sees_nothing),
+        TEST(an_outbox_that_refuses_makes_a_loss_that_is_counted),
+        TEST(where_netlink_is_refused_the_mode_is_blamed_and_auto_polls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
