@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls to the hub: signs each request (a token of the login's policy with a short life, or the
+ * administrator's password), and turns what the hub refuses into its code, its sentence and, where
+ * we know it, what to do next.
+ */
+#ifndef GEMEL_CLI_CLIENT_H
+#define GEMEL_CLI_CLIENT_H
+
+#include "cli.h"
+
+struct call {
+    const char *method;
+    struct span target;      /* path and query, encoded */
+    const struct json *body; /* NULL: none */
+    struct span etag;        /* for If-Match, quoted or not; empty: no such header */
+    struct span continuation;
+    unsigned timeout_s; /* 0: the usual */
+};
+
+/* Sends a call. ERR_NONE with any status of the hub; else an error of the transport. */
+enum err client_send(struct cli *cli, const struct call *call, struct arena *arena,
+    struct response *ret_response, struct why *why) MUST_USE;
+
+/* Sends a call and reads the JSON of a good answer (NULL if it has no body). Any failure is printed
+ * and its exit status returned. */
+int client_call(struct cli *cli, const struct call *call, struct json **ret_answer);
+
+/* Prints what the hub refused and returns EXIT_REFUSED. */
+int client_refused(struct cli *cli, const struct response *response);
+
+/* Reads the JSON of an answer; prints and returns EXIT_NO_HUB if it is none: that is no hub. */
+int client_parse(struct cli *cli, const struct response *response, struct arena *arena,
+    struct json **ret_answer);
+
+/* Returns "/PREFIX/{device}[/modules/{module}]?api-version=…" for the options -d and -m, or the
+ * empty span without memory. */
+struct span client_target(struct cli *cli, const char *prefix);
+
+#endif

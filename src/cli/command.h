@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command tree of gemel: two tables (options.def, commands.def) and what reads them. Parsing a
+ * command line is pure: it yields the command and its options, or a sentence about what is wrong.
+ */
+#ifndef GEMEL_CLI_COMMAND_H
+#define GEMEL_CLI_COMMAND_H
+
+#include "err.h"
+#include "output.h"
+
+enum option {
+#define OPTION(id, name, alias, letter, value, choices, help) OPTION_##id,
+#include "options.def"
+#undef OPTION
+    OPTION_COUNT
+};
+
+struct option_row {
+    const char *name;
+    const char *alias; /* az's short form; NULL: none */
+    char letter;       /* 0: none */
+    const char *value; /* what stands for its value in help; NULL: takes none */
+    const char *choices;
+    const char *help;
+};
+
+extern const struct option_row option_rows[OPTION_COUNT];
+
+#define BIT(id) (1ull << OPTION_##id)
+#define GLOBALS                                                                                    \
+    (BIT(LOGIN) | BIT(HOST) | BIT(ADMIN_PASSWORD_FILE) | BIT(CA) | BIT(OUTPUT) | BIT(HELP) |       \
+        BIT(VERSION))
+
+/* Who a command speaks to the hub as. */
+enum login { LOGIN_NOBODY, LOGIN_POLICY, LOGIN_ADMINISTRATOR };
+
+struct cli;
+typedef int command_function(struct cli *cli); /* returns the exit status */
+
+struct command {
+    const char *path;      /* "device-identity create" */
+    command_function *run; /* NULL: a group */
+    enum login login;
+    const struct column *columns;
+    unsigned long long needs; /* options, as bits */
+    unsigned long long takes; /* besides */
+    const char *help;
+    const char *example;
+};
+
+extern const struct command command_rows[];
+extern const size_t command_count;
+
+#define HOST_NAMES_MAX 16
+#define PATH_MAX_BYTES 128
+
+struct arguments {
+    const struct command *command;          /* NULL: none was named */
+    const char *values[OPTION_COUNT];       /* NULL: not given; "" where the option takes none */
+    const char *host_names[HOST_NAMES_MAX]; /* of the one option that may be repeated */
+    size_t host_name_count;
+};
+
+/*
+ * Reads a command line, without the program's name. `gemel help WORDS` is `gemel WORDS --help`.
+ * ERR_ARGUMENT: the sentence says what is wrong; `ret_arguments` is written all the same, as far
+ * as it was understood, so that help can be offered for the right command.
+ */
+enum err arguments_parse(
+    int count, char *const *words, struct arguments *ret_arguments, struct why *why) MUST_USE;
+
+static inline bool has_option(const struct arguments *arguments, enum option option)
+{
+    return arguments->values[option] != NULL;
+}
+
+/* Finds a group or command by its words; NULL if there is none. */
+const struct command *command_find(struct span path);
+
+/* Whether `command` lies directly below the group; NULL is the top. */
+bool command_is_below(const struct command *command, const struct command *group);
+
+#endif
