@@ -6,16 +6,20 @@
 
 #include <MQTTAsync.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/x509.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PART "uplink"
 #define CONNECT_TIMEOUT_S 30
 #define FILTERS_MAX 8
+#define DESCRIPTORS_MAX 1024
 
 /* What a hub may send at once before the agent has looked at it; the largest twin is a tenth. */
 #define BODY_MAX_BYTES (1u << 20)
@@ -275,12 +279,28 @@ static enum err do_connect(void *self, const struct link_target *target, struct 
     return fail(ERR_UNAVAILABLE, why, "the MQTT client does not connect (%d)", result);
 }
 
+/* Paho leaves Nagle's algorithm on, and then a short message behind a long one waits for the hub's
+ * delayed ACK, 40 ms. It does not give its socket out either; it has the only TCP connection of
+ * this process. */
+static void send_without_delay(void)
+{
+    const int on = 1;
+    for (int fd = 3; fd < DESCRIPTORS_MAX; fd++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+            (peer.ss_family == AF_INET || peer.ss_family == AF_INET6))
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    }
+}
+
 static enum err do_subscribe(void *self, const char *const *filters, size_t count, struct why *why)
 {
     struct paho *paho = self;
     char *names[FILTERS_MAX];
     int qos[FILTERS_MAX] = {0};
     must(count <= FILTERS_MAX);
+    send_without_delay();
     for (size_t i = 0; i < count; i++)
         names[i] = (char *)(uintptr_t)filters[i];
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
