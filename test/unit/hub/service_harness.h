@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A world for tests of the service: a real SQLite store in a folder of its own, the local bus, one
+ * hub "h1" with the host names hub.local and other.local, and a clock that stands still until a
+ * test moves it. Asking waits for the reply.
+ */
+#ifndef GEMEL_TEST_SERVICE_HARNESS_H
+#define GEMEL_TEST_SERVICE_HARNESS_H
+
+#include "sas.h"
+#include "service.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define START_US INT64_C(1700000000000000) /* 2023-11-14T22:13:20Z */
+#define START_TEXT "2023-11-14T22:13:20.0000000Z"
+#define HUB_KEY "MDEyMzQ1Njc4OWFiY2RlZg=="
+#define OTHER_KEY "ZmVkY2JhOTg3NjU0MzIxMA=="
+#define V "api-version=2021-04-12"
+
+struct answer {
+    enum err err;
+    int status;
+    const char *body; /* NUL-terminated; "" where there is none */
+    const struct json *json;
+    const char *etag;
+    const char *error; /* iothub-errorcode */
+    const char *allow;
+    const char *challenge;
+    const char *request_id;
+};
+
+struct world {
+    struct store *store;
+    struct bus *bus;
+    struct service *service;
+    struct service_options options;
+    struct arena arena; /* of a test */
+    int64_t hub_id;
+    char directory[64];
+};
+
+extern struct world world;
+
+int world_open(void **state);
+int world_close(void **state);
+void world_reopen_service(void); /* after a change of world.options */
+void world_advance(int64_t seconds);
+
+/* "SharedAccessSignature …" for hub.local, signed now, good for an hour. */
+const char *token(const char *policy, const char *key);
+const char *token_of(const char *resource_host, const char *device_id, const char *module_id,
+    const char *policy, const char *key, int64_t expires_s);
+
+/* One REST call as the owner; `target` is path and query, `body` and `if_match` may be NULL. */
+struct answer ask(const char *method, const char *target, const char *body, const char *if_match);
+struct answer ask_with(const char *authorization, const char *host, const char *method,
+    const char *target, const char *body, const char *if_match);
+
+/* Starts a call and gets its answer later. */
+struct pending;
+struct pending *ask_later(const char *method, const char *target);
+bool has_answer(struct pending *pending);
+struct answer get_answer(struct pending *pending); /* waits */
+
+/* The text of a member, reached through objects: "authentication.type"; NULL if there is none. */
+const char *member(const struct answer *answer, const char *path);
+
+void make_device(const char *id); /* with HUB_KEY as primary, OTHER_KEY as secondary */
+void make_module(const char *device_id, const char *module_id);
+
+/* What a session heard. */
+struct heard {
+    struct session_sink sink;
+    char payload[2048];
+    int desired_count;
+    int64_t version;
+    int end_count;
+    enum session_end reason;
+};
+void heard_init(struct heard *heard);
+
+struct session {
+    struct session_identity identity;
+    uint64_t number;
+    int64_t expires_us;
+    enum err err;
+    struct why why;
+};
+/* Connects with a password to hub.local. */
+struct session connect_as(
+    const char *device_id, const char *module_id, const char *password, struct heard *heard);
+struct session connect_device(const char *device_id, struct heard *heard); /* with HUB_KEY */
+
+enum err send_event(const struct session *session, const char *bag, struct span body);
+
+#endif
