@@ -103,6 +103,41 @@ export class Hub {
     return answer.json;
   }
 
+  // The administration of the server itself, by its administrator's account.
+  administer(method, path, body) {
+    const { user, password } = this.facts.admin;
+    return this.must(method, path, { body, plain: true,
+      token: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
+  }
+
+  // One more hub in this server: {name, hostName, policies, …}, and a view of it that can be used
+  // like this object.
+  async addHub(name, hostName) {
+    const made = await this.administer('POST', '/gemel/v1/hubs', { name, hostNames: [hostName] });
+    const hub = Object.create(this);
+    hub.hostName = hostName;
+    hub.owner = parseConnectionString(made.policies.find((p) => p.name === 'iothubowner').connectionString);
+    return hub;
+  }
+
+  // The policies of the first hub: {iothubowner, service, device, registryRead, registryReadWrite}.
+  async policies() {
+    const { policies } = await this.administer('GET', `/gemel/v1/hubs/${this.facts.hub}`);
+    return Object.fromEntries(policies.map((p) => [p.name, parseConnectionString(p.connectionString)]));
+  }
+
+  // Every event of the log from a sequence number (or "earliest") on, to its present end.
+  async events({ deviceId, moduleId, from = 'earliest' } = {}) {
+    const found = [];
+    const who = `${deviceId ? `&device=${encodeURIComponent(deviceId)}` : ''}${moduleId ? `&module=${encodeURIComponent(moduleId)}` : ''}`;
+    for (;;) {
+      const page = await this.must('GET', `/gemel/v1/events?from=${from}&limit=1000${who}`, { plain: true });
+      if (page.events.length === 0) return found;
+      found.push(...page.events);
+      from = page.next;
+    }
+  }
+
   async createDevice(deviceId) {
     return this.must('PUT', `/devices/${encodeURIComponent(deviceId)}`, { body: { deviceId } });
   }
