@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { checkLayers } from './layers.mjs';
+import { checkReference } from './reference.mjs';
 import * as text from './text.mjs';
 import * as tools from './tools.mjs';
 
@@ -54,6 +55,8 @@ const checks = [
     wrong: { 'src/base/x.c': 'int f(long n);\nint f(long n)\n{\n    return n;\n}\n' } },
   { name: 'clang', what: 'clang has no warning', run: tools.compiler('clang', 'clang'),
     wrong: { 'src/base/x.c': 'int f(long n);\nint f(long n)\n{\n    return n;\n}\n' } },
+  { name: 'reference', what: 'generated reference pages are fresh', run: checkReference,
+    wrong: { 'docs/reference/settings.md': 'an old page\n' } },
   { name: 'cppcheck', what: 'cppcheck finds nothing', run: tools.checkCppcheck,
     wrong: { 'src/base/x.c': 'int f(void);\nint f(void)\n{\n    int a[2] = {0};\n    return a[2];\n}\n' } },
   { name: 'tidy', what: 'clang-tidy finds nothing', run: tools.checkTidy,

@@ -146,7 +146,8 @@ function flagsOf(project) {
   const build = join(project, 'build', 'clang');
   const rows = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf8'));
   const flags = new Map(rows.map(({ file, command }) => [normalize(join(build, file)),
-    command.split(/\s+/).filter((f) => /^-(std|D|I|isystem)/.test(f)).map((f) => f.replaceAll('"', ''))
+    command.split(/\s+/).map((f) => f.replace(/^'(.*)'$/, '$1'))
+      .filter((f) => /^-(std|D|I|isystem)/.test(f))
       .map((f) => (/^-I[^/]/.test(f) ? `-I${join(build, f.slice(2))}` : f))]));
   const usual = flags.get(join(project, 'src/base/span.c'));
   return (path) => flags.get(path) ?? usual;

@@ -88,6 +88,7 @@ static void link_newest(struct process_cache *cache, struct process_event *event
 static void drop_oldest(struct process_cache *cache, uint64_t *dropped_hits)
 {
     struct process_event *event = cache->oldest;
+    must(event != NULL);
     struct process_event **at = bucket_of(cache, event->hash);
     while (*at != event)
         at = &(*at)->chain;

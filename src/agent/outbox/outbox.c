@@ -83,6 +83,7 @@ static void remove_oldest_segment(struct outbox *outbox)
 {
     char name[SEGMENT_NAME_SIZE];
     struct segment *segment = outbox->oldest;
+    must(segment != NULL);
     segment_name(segment->first, name);
     if (unlinkat(outbox->dir_fd, name, 0) != 0)
         log_warn(PART, "removing %s: %s", name, strerror(errno));

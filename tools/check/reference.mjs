@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pages that a program prints from its own tables. ./dev docs writes them; the check compares.
+//
+//   node reference.mjs write BUILD-DIRECTORY
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { run } from './tools.mjs';
+
+// page: [program below the build folder, arguments]
+export const pages = {
+  'docs/reference/settings.md': ['src/settings/gemel-settings-doc', ['reference']],
+  'docs/reference/settings.schema.json': ['src/settings/gemel-settings-doc', ['schema']],
+};
+
+async function print(build, [program, args]) {
+  const { status, out } = await run(join(build, program), args);
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${out}`);
+  return out;
+}
+
+export async function checkReference(root, paths, project) {
+  const build = join(project, 'build', 'gcc');
+  const findings = [];
+  for (const [page, command] of Object.entries(pages)) {
+    if (root !== project && !paths.includes(page)) continue;
+    const have = existsSync(join(root, page)) ? readFileSync(join(root, page), 'utf8') : '';
+    if (have !== await print(build, command))
+      findings.push(`${page}:1: not what ${command[0]} prints now: run ./dev docs`);
+  }
+  return findings;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [page, command] of Object.entries(pages)) {
+    mkdirSync(dirname(page), { recursive: true });
+    writeFileSync(page, await print(process.argv[3], command));
+    console.log(`docs: ${page}`);
+  }
+}
