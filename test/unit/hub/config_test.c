@@ -25,7 +25,7 @@ static void without_a_file_every_setting_has_its_default(void **state)
     (void)state;
     struct hub_config config;
     assert_int_equal(hub_config_load(NULL, NULL, 0, &config, NULL), ERR_NONE);
-    assert_string_equal(config.listen.address, "0.0.0.0");
+    assert_string_equal(config.listen.address, "::");
     assert_int_equal(config.listen.mqtt_port, 8883);
     assert_int_equal(config.listen.https_port, 443);
     assert_int_equal(config.store.group_jobs, 512);
