@@ -23,6 +23,7 @@ const struct gateway_limits gateway_limits_default = {
     .body_bytes = 1048576,
     .arena_bytes = 64u * 1024 * 1024,
     .send_bytes = 1048576,
+    .subscriptions = 50,
     .inflight_calls = 32,
 };
 

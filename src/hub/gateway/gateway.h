@@ -34,6 +34,7 @@ struct gateway_limits {
     size_t body_bytes;             /* the body of an HTTP request */
     size_t arena_bytes;            /* what one call may use */
     size_t send_bytes;             /* unsent bytes of an MQTT connection */
+    unsigned subscriptions;        /* of one MQTT connection */
     size_t inflight_calls;         /* of one MQTT connection, before it is read no further */
 };
 
@@ -44,7 +45,7 @@ struct gateway_options {
     struct gateway_limits limits;
     unsigned threads;   /* 0: one for each processor, at most 16 */
     unsigned backlog;   /* of the listening sockets */
-    const char *listen; /* an address; NULL or empty: every address, IPv6 and IPv4 */
+    const char *listen; /* an address; NULL, empty or "::": every address, IPv6 and IPv4 */
     unsigned mqtt_port; /* 0: any free port */
     unsigned https_port;
     const char *certificate_file; /* PEM, the server's first */

@@ -36,18 +36,6 @@ static void advance(struct http_session *session);
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
-bool http_state_may_become(enum http_state from, enum http_state to)
-{
-    static const bool moves[HTTP_STATE_COUNT][HTTP_STATE_COUNT] = {
-        [HTTP_IDLE] = {[HTTP_HEAD] = true},
-        [HTTP_HEAD] = {[HTTP_BODY] = true, [HTTP_ANSWERING] = true},
-        [HTTP_BODY] = {[HTTP_ASKING] = true, [HTTP_ANSWERING] = true},
-        [HTTP_ASKING] = {[HTTP_ANSWERING] = true},
-        [HTTP_ANSWERING] = {[HTTP_IDLE] = true},
-    };
-    return (size_t)from < HTTP_STATE_COUNT && (size_t)to < HTTP_STATE_COUNT && moves[from][to];
-}
-
 static void move(struct http_session *session, enum http_state state)
 {
     must(http_state_may_become(session->state, state));

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One HTTPS connection: reads a request, hands it to the service as a rest_call, sends what comes
- * back, and so on while the client keeps the connection.
- *
- *     +--------------------------------- response sent, kept alive --------------+
- *     v                                                                          |
- *   IDLE --first byte--> HEAD --Content-Length or chunks--> BODY --all--> ASKING --> ANSWERING
- *                          |                                  |                  ^
- *                          +---- refused (then it closes) ----+------------------+
+ * back, and so on while the client keeps the connection; session_state.h has the drawing.
  *
  * Further requests that a client sends ahead wait in the input buffer, whose bound is that of a
  * request's head. When the client goes away while its call is at the service, the answer is thrown
@@ -20,11 +14,7 @@
 
 #include "conn.h"
 #include "http_parse.h"
-
-enum http_state { HTTP_IDLE, HTTP_HEAD, HTTP_BODY, HTTP_ASKING, HTTP_ANSWERING, HTTP_STATE_COUNT };
-
-/* Whether the drawing above has that arrow. */
-bool http_state_may_become(enum http_state from, enum http_state to);
+#include "session_state.h"
 
 struct http_op;
 

@@ -47,7 +47,7 @@ static void every_address(struct listen_address *address)
 enum err listen_address_parse(const char *text, struct listen_address *ret_address, struct why *why)
 {
     struct listen_address address = {.size = 0};
-    if (text == NULL || text[0] == '\0') {
+    if (text == NULL || text[0] == '\0' || strcmp(text, "::") == 0 || strcmp(text, "[::]") == 0) {
         every_address(&address);
     } else {
         char bare[256];

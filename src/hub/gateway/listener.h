@@ -17,7 +17,8 @@ struct listen_address {
     char text[64]; /* "127.0.0.1", "[::]" */
 };
 
-/* Reads an address or a name; NULL or empty: every address. ERR_ARGUMENT. */
+/* Reads an address or a name; NULL, empty or "::": every address, IPv6 (where the machine has it)
+ * and IPv4. ERR_ARGUMENT. */
 enum err listen_address_parse(
     const char *text, struct listen_address *ret_address, struct why *why) MUST_USE;
 

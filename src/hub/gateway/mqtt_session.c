@@ -9,19 +9,6 @@
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
-bool mqtt_state_may_become(enum mqtt_state from, enum mqtt_state to)
-{
-    static const bool moves[MQTT_STATE_COUNT][MQTT_STATE_COUNT] = {
-        [MQTT_STATE_NEW] =
-            {[MQTT_STATE_ASKING] = true, [MQTT_STATE_REFUSED] = true, [MQTT_STATE_OVER] = true},
-        [MQTT_STATE_ASKING] =
-            {[MQTT_STATE_LIVE] = true, [MQTT_STATE_REFUSED] = true, [MQTT_STATE_OVER] = true},
-        [MQTT_STATE_LIVE] = {[MQTT_STATE_OVER] = true},
-        [MQTT_STATE_REFUSED] = {[MQTT_STATE_OVER] = true},
-    };
-    return (size_t)from < MQTT_STATE_COUNT && (size_t)to < MQTT_STATE_COUNT && moves[from][to];
-}
-
 void mqtt_session_move(struct mqtt_session *session, enum mqtt_state state)
 {
     must(mqtt_state_may_become(session->state, state));
@@ -174,7 +161,10 @@ static uint8_t grant(struct mqtt_session *session, const struct mqtt_filter *ask
             SPAN_ARG(session->identity.device_id), why_text(&why, err));
         return MQTT_SUBACK_FAILURE;
     }
-    session->filters |= (unsigned)filter;
+    unsigned filters = session->filters | (unsigned)filter;
+    if ((unsigned)__builtin_popcount(filters) > session->conn.thread->limits->subscriptions)
+        return MQTT_SUBACK_FAILURE;
+    session->filters = filters;
     return asked->qos > 0 ? 1 : 0;
 }
 

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One MQTT 3.1.1 connection of a device or module, as IoT Hub speaks it.
- *
- *                  CONNECT            accepted
- *     NEW ------------------> ASKING ----------> LIVE
- *      |  \                    |   \               |
- *      |   +--bad CONNECT--+   |    refused        |
- *      |                   v   v                   |
- *      |                 REFUSED (CONNACK)         |
- *      |                      |                    |
- *      +------ socket gone ---+---- socket gone ---+--> OVER
+ * One MQTT 3.1.1 connection of a device or module, as IoT Hub speaks it; session_state.h has the
+ * drawing of its life.
  *
  * The object outlives its socket: it is freed once it is OVER, no call of it is at the service, and
  * the bus can no longer reach it (a mail to ourselves, posted after the session was unregistered,
@@ -29,19 +21,8 @@
 
 #include "conn.h"
 #include "mqtt.h"
+#include "session_state.h"
 #include "topic.h"
-
-enum mqtt_state {
-    MQTT_STATE_NEW,
-    MQTT_STATE_ASKING,
-    MQTT_STATE_LIVE,
-    MQTT_STATE_REFUSED,
-    MQTT_STATE_OVER,
-    MQTT_STATE_COUNT
-};
-
-/* Whether the drawing above has that arrow. */
-bool mqtt_state_may_become(enum mqtt_state from, enum mqtt_state to);
 
 struct mqtt_op;
 
