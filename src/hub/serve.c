@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve.h"
+
+#include "bus.h"
+#include "certificates.h"
+#include "gateway.h"
+#include "service.h"
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATH_SIZE 4096
+
+/* Files that are no connections: libraries, the store's, loops, listeners. */
+#define OTHER_FILES 512u
+
+/* Between two ticks of the service, and two looks whether the drain is over. */
+#define TICK_NS 250000000L
+#define DRAIN_LOOK_NS 20000000L
+
+/* After connections were cut, for calls that are still at the store. */
+#define LAST_CALLS_SECONDS 5
+
+struct server {
+    const struct hub_config *config;
+    const char *data_dir;
+    char certificate_file[PATH_SIZE];
+    char key_file[PATH_SIZE];
+    struct gateway *gateway;
+    struct store *store;
+    struct bus *bus;
+    struct service *service;
+    sigset_t signals;
+};
+
+/* ---- before anything is open ----------------------------------------------------------------- */
+
+static enum err find_data(struct server *server, struct why *why)
+{
+    char database[PATH_SIZE];
+    struct stat there;
+    int len = snprintf(database, sizeof database, "%s/%s", server->data_dir, STORE_SQLITE_FILE);
+    if (len < 0 || (size_t)len >= sizeof database - 16)
+        return fail(ERR_ARGUMENT, why, "the path of the data directory is too long");
+    snprintf(server->certificate_file, sizeof server->certificate_file, "%s/%s", server->data_dir,
+        CERTIFICATES_SERVER_FILE);
+    snprintf(server->key_file, sizeof server->key_file, "%s/%s", server->data_dir,
+        CERTIFICATES_SERVER_KEY_FILE);
+    if (stat(database, &there) == 0)
+        return ERR_NONE;
+    if (errno == ENOENT || errno == ENOTDIR)
+        return fail(ERR_NOT_FOUND, why,
+            "there is no hub in %s: make one with 'gemel-hub init --data-dir %s'", server->data_dir,
+            server->data_dir);
+    return fail(
+        ERR_IO, why, "the data directory %s cannot be read: %s", server->data_dir, strerror(errno));
+}
+
+/* Each connection is an open file. The soft limit is raised no further than is needed, because
+ * libwebsockets keeps a table of that length for each thread. */
+static unsigned raise_file_limit(unsigned connections)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return connections;
+    rlim_t wanted = (rlim_t)connections + OTHER_FILES;
+    rlim_t granted = wanted > limit.rlim_max ? limit.rlim_max : wanted;
+    if (granted > limit.rlim_cur) {
+        limit.rlim_cur = granted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= wanted)
+        return connections;
+    unsigned possible =
+        limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)(limit.rlim_cur - OTHER_FILES) : OTHER_FILES;
+    log_info("hub",
+        "the system allows %u connections (hard limit of open files), less than "
+        "gateway.connections, %u",
+        possible, connections);
+    return possible;
+}
+
+static void block_signals(struct server *server)
+{
+    sigemptyset(&server->signals);
+    sigaddset(&server->signals, SIGTERM);
+    sigaddset(&server->signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &server->signals, NULL);
+}
+
+static enum err renew_certificate(struct server *server, struct why *why)
+{
+    bool renewed = false;
+    enum err err = certificates_renew_if_due(server->data_dir, server->config->gateway.renew_days,
+        clock_wall_us(&clock_system), &renewed, why);
+    if (err == ERR_NONE && renewed)
+        log_info("hub", "the server's certificate was about to end and was made anew");
+    return err;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static enum err open_gateway(struct server *server, unsigned connections, struct why *why)
+{
+    const struct hub_config *config = server->config;
+    struct gateway_options options = {
+        .clock = &clock_system,
+        .limits =
+            {
+                .connections = connections,
+                .handshake_seconds = config->gateway.connect_seconds,
+                .connect_seconds = config->gateway.connect_seconds,
+                .keep_alive_seconds = config->gateway.keep_alive_seconds,
+                .http_idle_seconds = config->gateway.http_idle_seconds,
+                .http_request_seconds = config->gateway.connect_seconds,
+                .packet_bytes = config->gateway.packet_bytes,
+                .header_bytes = config->gateway.header_bytes,
+                .body_bytes = config->limits.request_bytes,
+                .arena_bytes = config->gateway.arena_bytes,
+                .send_bytes = config->gateway.send_bytes,
+                .subscriptions = config->gateway.subscriptions,
+                .inflight_calls = config->gateway.inflight_calls,
+            },
+        .threads = config->gateway.threads,
+        .backlog = config->listen.backlog,
+        .listen = config->listen.address,
+        .mqtt_port = config->listen.mqtt_port,
+        .https_port = config->listen.https_port,
+        .certificate_file = server->certificate_file,
+        .key_file = server->key_file,
+    };
+    return gateway_open(&options, &server->gateway, why);
+}
+
+static enum err open_store(struct server *server, struct why *why)
+{
+    struct sqlite_options options = sqlite_options_default;
+    options.directory = server->data_dir;
+    options.readers = server->config->store.readers;
+    options.group_jobs = server->config->store.group_jobs;
+    options.busy_ms = server->config->store.busy_ms;
+    options.cache_kib = (unsigned)(server->config->store.cache_bytes / 1024);
+    options.checkpoint_kib = (unsigned)(server->config->store.checkpoint_bytes / 1024);
+    options.max_bytes = server->config->store.max_bytes;
+    return store_open_sqlite(&options, &server->store, why);
+}
+
+static enum err reset_connections(struct store_job *job, struct store_txn *txn)
+{
+    (void)job;
+    return store_connection_reset(txn, clock_wall_us(&clock_system));
+}
+
+/* Whoever is marked as connected was so to a server that is no more. */
+static enum err forget_connections(struct server *server, struct why *why)
+{
+    struct store_job job = {.run = reset_connections};
+    enum err err = store_run(server->store, STORE_WRITE, &job);
+    if (err != ERR_NONE)
+        return fail(err, why, "%s", why_text(&job.why, err));
+    return ERR_NONE;
+}
+
+static enum err open_service(struct server *server, struct why *why)
+{
+    server->bus = bus_local_new();
+    if (server->bus == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the bus");
+    struct service_options options = {
+        .store = server->store,
+        .bus = server->bus,
+        .clock = &clock_system,
+        .limits = server->config->limits,
+        .mqtt_port = gateway_mqtt_port(server->gateway),
+        .https_port = gateway_https_port(server->gateway),
+    };
+    return service_open(&options, &server->service, why);
+}
+
+static enum err open_all(struct server *server, struct why *why)
+{
+    enum err err = find_data(server, why);
+    unsigned connections =
+        err == ERR_NONE ? raise_file_limit(server->config->gateway.connections) : 0;
+    if (err == ERR_NONE)
+        err = renew_certificate(server, why);
+    if (err == ERR_NONE)
+        err = open_gateway(server, connections, why);
+    if (err == ERR_NONE)
+        err = open_store(server, why);
+    if (err == ERR_NONE)
+        err = forget_connections(server, why);
+    if (err == ERR_NONE)
+        err = open_service(server, why);
+    if (err == ERR_NONE)
+        err = gateway_start(server->gateway, server->service, why);
+    return err;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static void say_ready(const struct server *server)
+{
+    const char *address = gateway_address(server->gateway);
+    printf("ready mqtts://%s:%u https://%s:%u\n", address, gateway_mqtt_port(server->gateway),
+        address, gateway_https_port(server->gateway));
+    fflush(stdout);
+}
+
+/* Waits for a signal; 0 when the time was over first. */
+static int wait_signal(const struct server *server, long ns)
+{
+    struct timespec patience = {.tv_nsec = ns};
+    int number = sigtimedwait(&server->signals, NULL, &patience);
+    return number < 0 ? 0 : number;
+}
+
+static void run(const struct server *server)
+{
+    int number;
+    while ((number = wait_signal(server, TICK_NS)) == 0)
+        service_tick(server->service);
+    log_info("hub", "%s: finishing what is in flight", number == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+/* Waits for the gateway; false when it took longer, or (if `impatient`) a signal came. */
+static bool wait_drained(const struct server *server, unsigned seconds, bool impatient)
+{
+    int64_t end = clock_mono_us(&clock_system) + (int64_t)seconds * 1000000;
+    while (!gateway_is_drained(server->gateway)) {
+        service_release_parked(server->service);
+        if (wait_signal(server, DRAIN_LOOK_NS) != 0 && impatient)
+            return false;
+        if (clock_mono_us(&clock_system) >= end)
+            return gateway_is_drained(server->gateway);
+    }
+    return true;
+}
+
+static bool drain(const struct server *server)
+{
+    gateway_drain(server->gateway);
+    if (wait_drained(server, server->config->gateway.drain_seconds, true))
+        return true;
+    gateway_abort(server->gateway);
+    return wait_drained(server, LAST_CALLS_SECONDS, false);
+}
+
+static void close_all(struct server *server)
+{
+    gateway_close(server->gateway);
+    if (server->service != NULL)
+        service_close(server->service);
+    store_close(server->store);
+    if (server->bus != NULL)
+        bus_free(server->bus);
+}
+
+int hub_serve(const struct serve_options *options)
+{
+    struct server server = {.config = options->config, .data_dir = options->data_dir};
+    struct why why = {.text = ""};
+    log_set_level(options->config->log.level);
+    block_signals(&server);
+
+    enum err err = open_all(&server, &why);
+    if (err == ERR_NONE) {
+        say_ready(&server);
+        run(&server);
+    } else {
+        fprintf(stderr, "gemel-hub: %s\n", why_text(&why, err));
+    }
+    if (server.service != NULL && !drain(&server)) {
+        /* Calls are stuck below us: freeing what they use would be worse than leaving it. */
+        fprintf(stderr, "gemel-hub: some calls did not come back; ending without them\n");
+        fflush(NULL);
+        _exit(1);
+    }
+    close_all(&server);
+    return err == ERR_NONE ? 0 : 1;
+}
