@@ -21,9 +21,14 @@ static enum err check_keys(
     const struct sas *sas, struct span primary, struct span secondary, struct why *why)
 {
     /* Both are always tried: the time must not tell which one fits. */
+    struct why of_second = {""};
     enum err first = sas_check_signature(sas, primary, why);
-    enum err second = sas_check_signature(sas, secondary, first == ERR_NONE ? NULL : why);
-    return first == ERR_NONE ? first : second;
+    enum err second = sas_check_signature(sas, secondary, &of_second);
+    if (first == ERR_NONE || second == ERR_NONE)
+        return ERR_NONE;
+    if (first == ERR_UNAUTHORIZED && second != ERR_UNAUTHORIZED)
+        return fail(second, why, "%s", of_second.text);
+    return first;
 }
 
 static const struct policy *find_policy(const struct hub_record *hub, struct span name)

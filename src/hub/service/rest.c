@@ -88,7 +88,7 @@ static enum err refuse_method(struct rest *rest, const struct segments *segments
         buf_add_text(&allow, allow.len == 0 ? "" : ", ");
         buf_add_text(&allow, operations[i].method);
     }
-    if (allow.len == 0)
+    if (allow.len == 0 && !allow.failed)
         return no_route(rest, why);
     if (allow.failed || !arena_span(rest->arena, buf_span(&allow), &value))
         return ERR_MEMORY;

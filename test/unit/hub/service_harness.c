@@ -150,8 +150,29 @@ struct waiter {
         PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false                                 \
     }
 
+static long fail_after = -1;
+
+void world_fail_after(long successes)
+{
+    fail_after = successes;
+}
+
+static size_t arena_more_bytes;
+
+void world_limit_arena(size_t more_bytes)
+{
+    arena_more_bytes = more_bytes;
+}
+
+static void begin_failing(void)
+{
+    mem_fail_after(fail_after);
+    fail_after = -1;
+}
+
 static void on_reply(struct call *call)
 {
+    mem_fail_after(-1);
     struct waiter *waiter = call->owner;
     pthread_mutex_lock(&waiter->lock);
     assert_false(waiter->done); /* exactly once */
@@ -231,6 +252,10 @@ static void start(struct pending *pending, const char *authorization, const char
     call->body = keep(&call->call, body);
     call->if_match = keep(&call->call, if_match);
     call->peer = keep(&call->call, "127.0.0.1");
+    if (arena_more_bytes > 0)
+        call->call.arena.limit_bytes = call->call.arena.used_bytes + arena_more_bytes;
+    arena_more_bytes = 0;
+    begin_failing();
     service_rest(world.service, call);
 }
 
@@ -359,6 +384,7 @@ struct session connect_as(
     call.password = keep(&call.call, password);
     call.peer = keep(&call.call, "127.0.0.1");
     call.sink = &heard->sink;
+    begin_failing();
     service_connect(world.service, &call);
     wait_for(&waiter);
     for (size_t i = 0; i < call.password.len; i++)
@@ -392,6 +418,7 @@ enum err send_event(const struct session *session, const char *bag, struct span 
     call_init(&call.call, 4 << 20, on_reply, &waiter);
     call.properties = keep(&call.call, bag);
     assert_true(arena_span(&call.call.arena, body, &call.body));
+    begin_failing();
     service_event(world.service, &call);
     wait_for(&waiter);
     enum err err = call.call.err;

@@ -49,6 +49,10 @@ int world_open(void **state);
 int world_close(void **state);
 void world_reopen_service(void); /* after a change of world.options */
 void world_advance(int64_t seconds);
+/* The next call that is asked and waited for finds no memory at its Nth piece; -1: none. */
+void world_fail_after(long successes);
+/* The next call may use so many bytes more than its request takes; 0: as usual. */
+void world_limit_arena(size_t more_bytes);
 
 /* "SharedAccessSignature …" for hub.local, signed now, good for an hour. */
 const char *token(const char *policy, const char *key);
