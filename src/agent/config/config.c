@@ -152,7 +152,8 @@ void config_connected(struct config *config)
 {
     must(config->state == TWIN_OFFLINE);
     config->pauses = 0;
-    config->older_reads = 0;
+    /* While the connection was gone the module may well have been made anew: ask only once more. */
+    config->older_reads = OLDER_READS_MAX - 1;
     read_twin(config);
 }
 

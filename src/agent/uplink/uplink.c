@@ -21,9 +21,11 @@
 #define PAUSE_LONGEST_US (300 * SECOND_US)
 /* Who is refused by name will be refused again until somebody does something. */
 #define PAUSE_REFUSED_US (10 * SECOND_US)
-/* A connection that lasted less does not count as one: two clients with one identity push each
- * other out for ever. */
-#define LASTED_US (60 * SECOND_US)
+/* A connection that lasted less is no reason to hurry with the next one: two clients with one
+ * identity push each other out for ever. */
+#define LASTED_US (30 * SECOND_US)
+#define FAILURES_AFTER_UP 2u
+#define SHORT_LIVES_SAID 3u
 #define CONNECT_US (60 * SECOND_US)
 #define SUBSCRIBE_US (30 * SECOND_US)
 #define DRAIN_US (5 * SECOND_US)
@@ -60,7 +62,8 @@ struct uplink {
     int64_t due_us; /* WAITING: connect; UP: renew; else give up */
     int64_t since_wall_us;
     int64_t up_at_us;
-    unsigned failures; /* in a row */
+    unsigned failures;    /* in a row */
+    unsigned short_lives; /* connections in a row that did not last */
     unsigned in_flight;
     bool stopping;
     uint64_t connections;
@@ -129,7 +132,9 @@ static void leave_up(struct uplink *uplink)
     if (uplink->state != UP && uplink->state != DRAINING)
         return;
     if (now_of(uplink) - uplink->up_at_us >= LASTED_US)
-        uplink->failures = 0;
+        uplink->failures = uplink->short_lives = 0;
+    else
+        uplink->short_lives++;
     uplink->in_flight = 0;
     uplink->options.lost(uplink->options.self);
 }
@@ -254,6 +259,8 @@ static void come_up(struct uplink *uplink)
         uplink->due_us =
             uplink->up_at_us + life_us / 10 * 8 + uplink->options.random() % (life_us / 10 + 1);
     uplink->connections++;
+    if (uplink->failures > FAILURES_AFTER_UP)
+        uplink->failures = FAILURES_AFTER_UP;
     log_info(PART, "connected");
     uplink->options.connected(uplink->options.self);
 }
@@ -295,7 +302,7 @@ static void lost(struct uplink *uplink, const char *text)
 {
     leave_up(uplink);
     note_error(uplink, "the connection is lost%s%s", text[0] == '\0' ? "" : ": ", text);
-    if (uplink->failures == 4)
+    if (uplink->short_lives == SHORT_LIVES_SAID)
         log_warn(PART, "again and again: is another client connected with this identity?");
     wait_before_next(uplink, PAUSE_FIRST_US);
 }

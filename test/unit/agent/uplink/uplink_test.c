@@ -344,7 +344,7 @@ static void a_lost_connection_is_told_and_followed_by_another(void **state UNUSE
     assert_int_equal(heard.connected, 2);
 }
 
-static void connections_that_do_not_last_come_ever_more_slowly(void **state UNUSED)
+static void connections_that_do_not_last_come_more_slowly(void **state UNUSED)
 {
     int64_t pause = 0;
     come_up();
@@ -354,7 +354,7 @@ static void connections_that_do_not_last_come_ever_more_slowly(void **state UNUS
         event(LINK_CONNECTED, 0, "");
         event(LINK_SUBSCRIBED, 0, "");
     }
-    assert_true(pause >= 16 * SECOND_US);
+    assert_true(pause >= 2 * SECOND_US && pause <= 4 * SECOND_US);
     now_us += 61 * SECOND_US;
     event(LINK_LOST, 0, "");
     assert_true(wait_for_it() <= SECOND_US);
@@ -499,7 +499,7 @@ int main(void)
         TEST(refused_credentials_are_said_and_tried_slowly),
         TEST(a_certificate_that_is_not_trusted_names_the_file),
         TEST(a_lost_connection_is_told_and_followed_by_another),
-        TEST(connections_that_do_not_last_come_ever_more_slowly),
+        TEST(connections_that_do_not_last_come_more_slowly),
         TEST(a_token_is_renewed_between_80_and_90_percent_of_its_life),
         TEST(before_a_renewal_what_is_on_its_way_arrives), TEST(a_renewal_does_not_wait_for_ever),
         TEST(a_client_that_says_nothing_is_dropped),
