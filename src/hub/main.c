@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gemel-hub: a table of verbs, a table of options, and what reads a command line by them. */
-#include "config.h"
+#include "hub_config.h"
 #include "init.h"
 #include "mem.h"
 #include "offline.h"
@@ -34,7 +34,7 @@ static const struct {
     const char *value; /* placeholder; NULL: takes none */
     bool many;
     const char *help;
-    const char *setting; /* the row of config.def that it is short for */
+    const char *setting; /* the row of hub_config.def that it is short for */
 } options[OPTION_COUNT] = {
     [OPTION_DATA_DIR] = {"data-dir", "D", false, "the data directory", NULL},
     [OPTION_CONFIG] = {"config", "FILE", false, "configuration file (INI)", NULL},

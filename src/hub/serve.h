@@ -9,7 +9,7 @@
 #ifndef GEMEL_HUB_SERVE_H
 #define GEMEL_HUB_SERVE_H
 
-#include "config.h"
+#include "hub_config.h"
 
 struct serve_options {
     const char *data_dir;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "offline.h"
 #include "certificates.h"
-#include "config.h"
 #include "data_directory.h"
+#include "hub_config.h"
 #include "store_sqlite.h"
 
 #include <stdio.h>
@@ -114,6 +114,6 @@ int hub_migrate(const char *data_dir)
     enum err err = store_open_sqlite(&options, &store, &why);
     store_close(store);
     if (err == ERR_NONE)
-        printf("The store in %s is up to date.\n", data_dir);
+        printf("The store in %s is up to date: schema %d.\n", data_dir, store_sqlite_schema());
     return conclude("migrate", err, &why);
 }

@@ -22,7 +22,7 @@ int hub_backup(const char *data_dir, const char *backup_dir);
 /* Makes a data directory from a backup; refuses a place that is not empty. */
 int hub_restore(const char *data_dir, const char *backup_dir);
 
-/* Brings the schema of the store up to date. */
+/* Brings the schema of the store up to date and says which one it is. */
 int hub_migrate(const char *data_dir);
 
 #endif

@@ -50,9 +50,6 @@ enum err sqlite_error(sqlite3 *db, int code, struct why *why);
 /* Brings an open database up to the newest step. */
 enum err sqlite_schema_update(sqlite3 *db, struct why *why) MUST_USE;
 
-/* Returns the newest step that this program knows, and whether the file is one of ours. */
-int sqlite_schema_newest(void);
-
 struct query {
     struct sqlite_txn *txn;
     sqlite3_stmt *stmt;

@@ -18,7 +18,7 @@ static const struct schema_step steps[] = {
 #undef STEP
 };
 
-int sqlite_schema_newest(void)
+int store_sqlite_schema(void)
 {
     return steps[COUNT_OF(steps) - 1].number;
 }
@@ -90,11 +90,11 @@ enum err sqlite_schema_update(sqlite3 *db, struct why *why)
         err = fail(ERR_CORRUPT, why, "the database file was not made by gemel-hub");
     if (err == ERR_NONE)
         err = read_int(db, "SELECT ifnull(max(number), 0) FROM schema_step", &taken, why);
-    if (err == ERR_NONE && taken > sqlite_schema_newest())
+    if (err == ERR_NONE && taken > store_sqlite_schema())
         err = fail(ERR_OPERATION, why,
             "the database has schema %lld and this program knows only up to %d: it was made by a "
             "newer gemel-hub",
-            (long long)taken, sqlite_schema_newest());
+            (long long)taken, store_sqlite_schema());
     for (size_t i = 0; i < COUNT_OF(steps) && err == ERR_NONE; i++)
         if (steps[i].number > taken)
             err = take_step(db, &steps[i], why);

@@ -36,6 +36,9 @@ extern const struct sqlite_options sqlite_options_default; /* directory: NULL */
 enum err store_open_sqlite(
     const struct sqlite_options *options, struct store **ret_store, struct why *why) MUST_USE;
 
+/* Returns the number of the schema that an open store has: the newest that this program knows. */
+int store_sqlite_schema(void);
+
 /*
  * Copies the database of a directory, also of a running server, into a new file: a consistent
  * state, taken page by page without stopping writers. ERR_CONFLICT if the file exists.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration of gemel-hub: one row a setting in config.def, from which come defaults, the
- * check of a file, `--set section.key=value`, and the reference page.
+ * The configuration of gemel-hub: one row a setting in hub_config.def, from which come defaults,
+ * the check of a file, `--set section.key=value`, and the reference page.
  *
  * Files are INI: `[section]`, `key = value`, comments behind '#' or ';'. Sizes may end in KiB, MiB
  * or GiB. An unknown key is refused with the nearest known one.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "hub_config.h"
+#include "store_sqlite.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +34,20 @@ static void without_a_file_every_setting_has_its_default(void **state)
     assert_true(config.limits.twin.integer_min == -4503599627370496);
     assert_true(config.limits.twin.integer_max == 4503599627370495);
     assert_int_equal(config.log.level, LOG_LEVEL_INFO);
+}
+
+static void defaults_are_those_of_the_parts_that_they_configure(void **state)
+{
+    (void)state;
+    struct hub_config config;
+    hub_config_default(&config);
+    assert_memory_equal(&config.limits, &service_limits_default, sizeof(config.limits));
+    assert_int_equal(config.store.readers, sqlite_options_default.readers);
+    assert_int_equal(config.store.group_jobs, sqlite_options_default.group_jobs);
+    assert_int_equal(config.store.busy_ms, sqlite_options_default.busy_ms);
+    assert_int_equal(config.store.cache_bytes, sqlite_options_default.cache_kib * 1024);
+    assert_int_equal(config.store.checkpoint_bytes, sqlite_options_default.checkpoint_kib * 1024);
+    assert_int_equal(config.store.max_bytes, sqlite_options_default.max_bytes);
 }
 
 static void a_file_sets_what_it_names_and_leaves_the_rest(void **state)
@@ -194,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_file_every_setting_has_its_default),
+        cmocka_unit_test(defaults_are_those_of_the_parts_that_they_configure),
         cmocka_unit_test(a_file_sets_what_it_names_and_leaves_the_rest),
         cmocka_unit_test(a_bad_line_is_refused_with_its_place_and_what_is_allowed),
         cmocka_unit_test(a_text_that_is_too_long_is_refused),

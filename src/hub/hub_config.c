@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "hub_config.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -9,7 +9,7 @@
 
 enum config_kind { CONFIG_NUMBER, CONFIG_SIZE, CONFIG_TEXT, CONFIG_LEVEL };
 
-/* One row of config.def. The number's C type is told by its size and sign. */
+/* One row of hub_config.def. The number's C type is told by its size and sign. */
 struct config_row {
     const char *section;
     const char *key;
@@ -36,7 +36,7 @@ static const struct config_row rows[] = {
     {#section, #key, CONFIG_TEXT, PLACE(member), "", 0, 0, 0, text, help},
 #define LEVEL(section, key, member, level, help)                                                   \
     {#section, #key, CONFIG_LEVEL, PLACE(member), "", 0, 0, level, NULL, help},
-#include "config.def"
+#include "hub_config.def"
 #undef SECTION
 #undef NUMBER
 #undef SIZE
@@ -53,7 +53,7 @@ static const struct {
 #define SIZE(...)
 #define TEXT(...)
 #define LEVEL(...)
-#include "config.def"
+#include "hub_config.def"
 #undef SECTION
 #undef NUMBER
 #undef SIZE
