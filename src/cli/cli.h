@@ -39,6 +39,7 @@ struct cli {
     struct arena arena;                /* of the whole run */
     const volatile sig_atomic_t *stop; /* becomes non-zero when the person wants to stop */
     void (*catch_signals)(void);       /* from then on a signal sets it; NULL in tests */
+    void (*pause)(int64_t us);         /* ends early at a signal; NULL in tests */
     FILE *out;
     FILE *err;
 };

@@ -7,8 +7,6 @@
 #include "commands.h"
 #include "urlcode.h"
 
-#include <time.h>
-
 #define WAIT_S 30        /* that the hub lets a poll wait */
 #define NETWORK_S 30     /* more than that for the answer to come */
 #define PAUSE_US 1000000 /* before the hub is asked again after a failure */
@@ -94,8 +92,8 @@ static void pause_a_moment(const struct monitor *monitor)
 {
     int64_t left = left_us(monitor);
     int64_t pause_us = left < PAUSE_US ? left : PAUSE_US;
-    if (pause_us > 0)
-        nanosleep(&(struct timespec){pause_us / 1000000, pause_us % 1000000 * 1000}, NULL);
+    if (pause_us > 0 && monitor->cli->pause != NULL)
+        monitor->cli->pause(pause_us);
 }
 
 /* A first failure ends the command; later ones are said once and overcome by asking again. */

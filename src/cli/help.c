@@ -25,12 +25,13 @@ static void write_wrapped(struct buf *out, const char *text, size_t column, size
     struct span rest = span_of(text);
     struct span word;
     size_t at = column_now;
-    while (span_cut(&rest, ' ', &word)) {
-        if (at > column && at + 1 + word.len > LINE_WIDTH) {
+    bool fresh = true; /* no word stands on this line yet */
+    for (; span_cut(&rest, ' ', &word); fresh = false) {
+        if (!fresh && at + 1 + word.len > LINE_WIDTH) {
             buf_add_byte(out, '\n');
             pad_to(out, out->len, column);
             at = column;
-        } else if (at > column) {
+        } else if (!fresh) {
             buf_add_byte(out, ' ');
             at++;
         }
@@ -71,8 +72,9 @@ static void write_options(
         write_option_names(&option_rows[i], out);
         pad_to(out, begin, NAME_WIDTH);
         bool is_needed = (needed >> i & 1) != 0;
-        buf_add_text(out, is_needed ? "(needed) " : "");
-        write_wrapped(out, option_rows[i].help, NAME_WIDTH, NAME_WIDTH);
+        const char *mark = is_needed ? "(needed) " : "";
+        buf_add_text(out, mark);
+        write_wrapped(out, option_rows[i].help, NAME_WIDTH, NAME_WIDTH + strlen(mark));
     }
 }
 

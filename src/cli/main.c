@@ -2,6 +2,8 @@
 #include "cli.h"
 #include "https.h"
 
+#include <time.h>
+
 static volatile sig_atomic_t stop;
 
 static void on_signal(int signal_number UNUSED)
@@ -16,12 +18,18 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+static void pause_for(int64_t us)
+{
+    nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {
         .clock = &clock_system,
         .stop = &stop,
         .catch_signals = catch_signals,
+        .pause = pause_for,
         .out = stdout,
         .err = stderr,
     };
