@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The benchmarks: each measure and its yardstick take turns within one round, so that whatever else
+// the machine does meets both. What is printed are medians over the rounds, and ratios.
+//
+//   --rounds N   how many rounds (default 5)
+//   --peers N    idle connections (default 1000)
+//   --write      puts the table into docs/performance.md
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Agent as HttpsAgent } from 'node:https';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Agent, MODULE } from '../harness/agent.mjs';
+import { Hub, sas } from '../harness/hub.mjs';
+import { freePort, Program, runProgram, temporaryFolder } from '../harness/programs.mjs';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const bench = join(process.env.GEMEL_BUILD, 'test/bench/gemel-bench');
+const storeBench = join(process.env.GEMEL_BUILD, 'test/bench/store-bench');
+
+function option(name, otherwise) {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+}
+const rounds = option('rounds', 5);
+const idlePeers = option('peers', 1000);
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+const say = (text) => process.stderr.write(`bench: ${text}\n`);
+
+// ---- the peers ----------------------------------------------------------------------------------
+
+class Mosquitto {
+  static async started(folder) {
+    const broker = new Mosquitto();
+    broker.port = await freePort();
+    broker.ca = join(folder, 'broker.pem');
+    const key = join(folder, 'broker.key');
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+      '-keyout', key, '-out', broker.ca, '-days', '2', '-subj', '/CN=localhost',
+      '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+    const conf = join(folder, 'broker.conf');
+    writeFileSync(conf, [`listener ${broker.port} 127.0.0.1`, 'allow_anonymous true', `certfile ${broker.ca}`,
+      `keyfile ${key}`, 'set_tcp_nodelay true', ...(process.getuid() === 0 ? ['user root'] : []), ''].join('\n'));
+    broker.program = new Program('mosquitto', ['-c', conf]);
+    await broker.program.says(/running/);
+    return broker;
+  }
+}
+
+function writePeers(folder, name, lines) {
+  const file = join(folder, name);
+  writeFileSync(file, lines.map((line) => `${line.join('\t')}\n`).join(''), { mode: 0o600 });
+  return file;
+}
+
+async function hubPeers(hub, folder, count) {
+  const lines = [];
+  for (let first = 0; first < count; first += 100) {
+    const ids = Array.from({ length: Math.min(100, count - first) }, (_, i) => `bench-${first + i}`);
+    await hub.must('POST', '/devices', { body: ids.map((id) => ({ id, importMode: 'create' })) });
+  }
+  const key = hub.owner.SharedAccessKey;
+  for (let i = 0; i < count; i++) {
+    const id = `bench-${i}`;
+    lines.push([id, `${hub.hostName}/${id}/?api-version=2021-04-12`,
+      sas(`${hub.hostName}/devices/${id}`, key, 'iothubowner', 24 * 3600)]);
+  }
+  return writePeers(folder, 'hub-peers', lines);
+}
+
+// ---- the measures -------------------------------------------------------------------------------
+
+async function load(kind, server, peers, extra = []) {
+  const { code, stdout, stderr } = await runProgram(bench, [kind, '--peers', peers, '--ca', server.caFile ?? server.ca,
+    '--port', String(server.mqttPort ?? server.port), ...extra]);
+  if (code !== 0) throw new Error(`gemel-bench ${kind}: ${stderr}${stdout}`);
+  return JSON.parse(stdout);
+}
+
+// From the answer of a PATCH of desired to the agent's verdict on it seen by REST, in microseconds.
+async function journey(hub, agent, keepAlive, changes) {
+  const samples = [];
+  for (let i = 0; i < changes; i++) {
+    const path = hub.twinPath(agent.deviceId, MODULE);
+    const twin = await hub.must('PATCH', path, { agent: keepAlive,
+      body: { properties: { desired: { Process_CacheSize: 256 + (i % 2) } } } });
+    const begin = process.hrtime.bigint();
+    const version = twin.properties.desired.$version;
+    for (;;) {
+      const { properties } = await hub.must('GET', path, { agent: keepAlive });
+      if (properties.reported.latest_desired_version >= version) break;
+    }
+    samples.push(Number(process.hrtime.bigint() - begin) / 1000);
+  }
+  return median(samples);
+}
+
+function privateBytes(pid) {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kib = [...text.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB/gm)].map((m) => Number(m[1]));
+  return kib.reduce((a, b) => a + b, 0) * 1024;
+}
+
+// Private memory that each idle connection adds to the server.
+async function idle(pid, server, peers, count) {
+  const before = privateBytes(pid);
+  const child = spawn(bench, ['idle', '--peers', peers, '--ca', server.caFile ?? server.ca,
+    '--port', String(server.mqttPort ?? server.port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('close', () => reject(new Error('gemel-bench idle ended early')));
+  });
+  const after = privateBytes(pid);
+  child.stdin.end();
+  await new Promise((resolve) => { child.once('close', resolve); });
+  return (after - before) / count;
+}
+
+async function rawRates(folder) {
+  const { code, stdout, stderr } = await runProgram(storeBench, ['--directory', folder, '--seconds', '2', '--json']);
+  if (code !== 0) throw new Error(`store-bench: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+// ---- the run ------------------------------------------------------------------------------------
+
+const folder = temporaryFolder();
+const hub = await Hub.started();
+hub.caFile = hub.facts.caFile;
+const agent = await Agent.started(hub);
+const broker = await Mosquitto.started(folder);
+const keepAlive = new HttpsAgent({ keepAlive: true, maxSockets: 1 });
+const count = Math.max(idlePeers, 64);
+const allHubPeers = await hubPeers(hub, folder, count);
+const lines = readFileSync(allHubPeers, 'utf8').trimEnd().split('\n').map((line) => line.split('\t'));
+const hub64 = writePeers(folder, 'hub-64', lines.slice(0, 64));
+const hub1 = writePeers(folder, 'hub-1', lines.slice(0, 1));
+const broker1 = writePeers(folder, 'broker-1', [['bench-0', 'x', 'x']]);
+const brokerAll = writePeers(folder, 'broker-all', lines.map(([id]) => [id, 'x', 'x']));
+
+// The first connections fill the servers' pools; what is measured is what a further one costs.
+await idle(hub.program.pid, hub, hub64, 64);
+await idle(broker.program.pid, broker, writePeers(folder, 'broker-64', lines.slice(0, 64).map(([id]) => [id, 'x', 'x'])), 64);
+const memory = { hub: await idle(hub.program.pid, hub, allHubPeers, count),
+  broker: await idle(broker.program.pid, broker, brokerAll, count) };
+say(`memory per idle connection: hub ${memory.hub.toFixed(0)} B, mosquitto ${memory.broker.toFixed(0)} B`);
+
+const taken = { echo: [], journey: [], puback: [], reported: [], sqlite: [], fdatasync: [] };
+for (let round = 1; round <= rounds; round++) {
+  taken.echo.push((await load('echo', broker, broker1, ['--seconds', '2'])).medianUs);
+  taken.journey.push(await journey(hub, agent, keepAlive, 40));
+  taken.puback.push((await load('puback', hub, hub1, ['--seconds', '2', '--topic', 'devices/bench-0/messages/events/'])).medianUs);
+  taken.reported.push((await load('reported', hub, hub64, ['--seconds', '4'])).perSecond);
+  const raw = await rawRates(folder);
+  taken.sqlite.push(raw.rawSqlitePerSecond);
+  taken.fdatasync.push(raw.fdatasyncPerSecond);
+  say(`round ${round} of ${rounds}: ${JSON.stringify(Object.fromEntries(Object.entries(taken).map(([k, v]) => [k, Math.round(v.at(-1))])))}`);
+}
+const m = Object.fromEntries(Object.entries(taken).map(([name, numbers]) => [name, median(numbers)]));
+
+keepAlive.destroy();
+await agent.stop();
+await hub.stop();
+await broker.program.stop();
+
+const fixed = (number, digits = 2) => number.toFixed(digits);
+const rows = [
+  ['PATCH of desired answered → verdict visible by REST', `${fixed(m.journey / 1000)} ms`,
+    `Mosquitto QoS 1 round trip, ${fixed(m.echo / 1000)} ms`, fixed(m.journey / m.echo, 1)],
+  ['event published → PUBACK (durable)', `${fixed(m.puback / 1000)} ms`,
+    `Mosquitto QoS 1 round trip, ${fixed(m.echo / 1000)} ms`, fixed(m.puback / m.echo, 1)],
+  ['durable reported updates, 64 clients', `${m.reported.toFixed(0)} /s`,
+    `raw SQLite, 64 rows a commit, ${m.sqlite.toFixed(0)} /s`, fixed(m.reported / m.sqlite)],
+  ['durable reported updates, 64 clients', `${m.reported.toFixed(0)} /s`,
+    `fdatasync of 4 KiB, ${m.fdatasync.toFixed(0)} /s`, fixed(m.reported / m.fdatasync)],
+  [`private memory per idle TLS connection, ${count} of them`, `${(memory.hub / 1024).toFixed(1)} KiB`,
+    `Mosquitto, ${(memory.broker / 1024).toFixed(1)} KiB`, fixed(memory.hub / memory.broker)],
+];
+const table = ['| measure | Gemel | yardstick, same run | ratio |', '| --- | --- | --- | --- |',
+  ...rows.map((row) => `| ${row.join(' | ')} |`), '',
+  `Medians of ${rounds} rounds on ${cpus().length} cores (${cpus()[0].model.trim()}).`].join('\n');
+console.log(table);
+
+if (process.argv.includes('--write')) {
+  const page = join(root, 'docs/performance.md');
+  const text = readFileSync(page, 'utf8');
+  const next = text.replace(/(<!-- table -->\n)[^]*?(<!-- \/table -->)/, (_, open, close) => `${open}${table}\n${close}`);
+  if (next === text && !text.includes(table)) throw new Error('docs/performance.md has no place for the table');
+  writeFileSync(page, next);
+}
