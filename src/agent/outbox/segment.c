@@ -100,7 +100,7 @@ static enum err read_body(
     int fd, uint64_t offset, const struct header *header, struct buf *body, struct why *why)
 {
     uint32_t length = le32toh(header->length);
-    size_t len;
+    size_t len = 0;
     buf_clear(body);
     char *room = buf_reserve(body, length);
     if (room == NULL)
@@ -120,7 +120,7 @@ enum err record_read(
     int fd, uint64_t offset, struct buf *body, struct record *ret_record, struct why *why)
 {
     struct header header;
-    size_t len;
+    size_t len = 0;
     enum err err = read_at(fd, offset, (char *)&header, sizeof(header), &len, why);
     if (err != ERR_NONE)
         return err;

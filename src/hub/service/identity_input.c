@@ -59,7 +59,7 @@ static enum err read_status(const struct json *body, struct identity_input *inpu
 static enum err read_keys(
     const struct json *authentication, struct identity_input *input, struct why *why)
 {
-    const struct json *keys;
+    const struct json *keys = NULL;
     bool has;
     enum err err = take_object(authentication, "symmetricKey", &keys, why);
     if (err == ERR_NONE)
@@ -95,7 +95,7 @@ static enum err check_thumbprint(const char *name, struct span text, struct why 
 static enum err read_thumbprints(
     const struct json *authentication, struct identity_input *input, struct why *why)
 {
-    const struct json *thumbprints;
+    const struct json *thumbprints = NULL;
     bool has;
     enum err err = take_object(authentication, "x509Thumbprint", &thumbprints, why);
     if (err == ERR_NONE)
@@ -157,7 +157,7 @@ static void keep_what_fits(struct identity_input *input)
 static enum err read_authentication(
     const struct json *body, struct identity_input *input, struct why *why)
 {
-    const struct json *authentication;
+    const struct json *authentication = NULL;
     struct span type = SPAN_NONE;
     bool has;
     enum err err = take_object(body, "authentication", &authentication, why);
@@ -199,7 +199,7 @@ static enum err read_parents(
 static enum err read_edge(
     struct arena *arena, const struct json *body, struct identity_input *input, struct why *why)
 {
-    const struct json *capabilities;
+    const struct json *capabilities = NULL;
     enum err err = take_object(body, "capabilities", &capabilities, why);
     const struct json *edge = err == ERR_NONE ? json_find_text(capabilities, "iotEdge") : NULL;
     if (edge != NULL && edge->kind != JSON_BOOL && edge->kind != JSON_NULL)

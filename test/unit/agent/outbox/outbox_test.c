@@ -149,7 +149,7 @@ static void a_message_keeps_its_id_time_and_bytes(void **state UNUSED)
 
 static void only_what_is_acknowledged_leaves(void **state UNUSED)
 {
-    uint64_t sequence;
+    uint64_t sequence = 0;
     struct outbox *outbox = open_it();
     append_numbers(outbox, 0, 10);
     for (int i = 0; i < 4; i++)
@@ -387,7 +387,7 @@ static void damage_while_it_runs_is_counted_and_passed_over(void **state UNUSED)
 static void a_damaged_head_only_sends_twice(void **state UNUSED)
 {
     char path[160];
-    uint64_t sequence;
+    uint64_t sequence = 0;
     struct outbox *outbox = open_it();
     append_numbers(outbox, 0, 3);
     next_number(outbox, &sequence);
