@@ -183,9 +183,6 @@ static void refused(struct mqtt_session *session, const struct connect_call *con
     let_go_of_bus(session);
     if (session->state != MQTT_STATE_ASKING)
         return;
-    char peer[CONN_PEER_SIZE];
-    log_info("gateway", "%s may not connect as %.*s: %s", conn_peer(&session->conn, peer),
-        SPAN_ARG(connect->device_id), why_text(&connect->call.why, connect->call.err));
     bool passing = row->retry || row->http_status >= 500;
     mqtt_connect_refuse(session, passing ? MQTT_CODE_UNAVAILABLE : MQTT_CODE_NOT_AUTHORIZED);
 }

@@ -14,7 +14,7 @@ void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect 
 /* Sends CONNACK and closes. */
 void mqtt_connect_refuse(struct mqtt_session *session, enum mqtt_code code);
 
-/* The socket of a live session is gone: publishes the will, unregisters. */
+/* A session that was live is over: publishes the will, unregisters. */
 void mqtt_connect_farewell(struct mqtt_session *session);
 
 #endif

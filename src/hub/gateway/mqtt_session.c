@@ -54,7 +54,8 @@ static void gone(struct conn *conn)
 {
     struct mqtt_session *session = (struct mqtt_session *)conn;
     bool was_live = session->state == MQTT_STATE_LIVE;
-    mqtt_session_move(session, MQTT_STATE_OVER);
+    if (session->state != MQTT_STATE_OVER)
+        mqtt_session_move(session, MQTT_STATE_OVER);
     buf_done(&session->backlog);
     mqtt_reader_done(&session->reader);
     if (was_live)
@@ -204,6 +205,8 @@ static void take_disconnect(struct mqtt_session *session)
 {
     mem_free(session->will);
     session->will = NULL;
+    mqtt_session_move(session, MQTT_STATE_OVER);
+    mqtt_connect_farewell(session);
     conn_finish(&session->conn);
 }
 

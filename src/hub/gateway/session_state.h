@@ -11,7 +11,8 @@
  *      |                   v   v                   |
  *      |                 REFUSED (CONNACK)         |
  *      |                      |                    |
- *      +------ socket gone ---+---- socket gone ---+--> OVER
+ *      +------ socket gone ---+-- socket gone, ----+--> OVER
+ *                                 or DISCONNECT
  *
  * HTTP; a connection that ends is not drawn, as it may at any point:
  *
