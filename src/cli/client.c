@@ -141,29 +141,31 @@ static struct refusal read_refusal(struct cli *cli, const struct response *respo
 
 static const struct {
     const char *code;
+    bool administrator; /* of a server, or else the user of one hub */
     const char *next;
 } hints[] = {
-    {"DeviceNotFound", "see what is registered: gemel device-identity list"},
-    {"ModuleNotFound", "see what is registered: gemel module-identity list -d DEVICE"},
-    {"DeviceAlreadyExists", "to change it: gemel device-identity update"},
-    {"ModuleAlreadyExistsOnDevice", "to change it: gemel module-identity update"},
-    {"PreconditionFailed",
+    {"DeviceNotFound", false, "see what is registered: gemel device-identity list"},
+    {"ModuleNotFound", false, "see what is registered: gemel module-identity list -d DEVICE"},
+    {"DeviceAlreadyExists", false, "to change it: gemel device-identity update"},
+    {"ModuleAlreadyExistsOnDevice", false, "to change it: gemel module-identity update"},
+    {"PreconditionFailed", false,
         "somebody changed it meanwhile: read it again, or leave --etag out to overwrite"},
-    {"IotHubUnauthorized",
+    {"IotHubUnauthorized", false,
         "check the key of the login (--login, GEMEL_LOGIN) and the clock of this machine"},
-    {"IotHubUnauthorizedAccess",
+    {"IotHubUnauthorizedAccess", false,
         "sign in with a policy that has the right for this, for example iothubowner"},
-    {"IotHubNotFound", "check HostName of the login: no hub of that server has this name"},
-    {"ThrottlingException", "wait a little and try again"},
-    {"ServiceUnavailable", "wait a little and try again"},
+    {"IotHubNotFound", false, "check HostName of the login: no hub of that server has this name"},
+    {"ThrottlingException", false, "wait a little and try again"},
+    {"ServiceUnavailable", false, "wait a little and try again"},
+    {"IotHubUnauthorized", true, "check GEMEL_ADMIN_USER and the administrator's password"},
+    {"IotHubNotFound", true, "see which there are: gemel hub list"},
 };
 
 static const char *find_hint(const struct cli *cli, struct span code)
 {
-    if (cli->arguments.command->login == LOGIN_ADMINISTRATOR && span_is(code, "IotHubUnauthorized"))
-        return "check GEMEL_ADMIN_USER and the administrator's password";
+    bool administrator = cli->arguments.command->login == LOGIN_ADMINISTRATOR;
     for (size_t i = 0; i < COUNT_OF(hints); i++)
-        if (span_is(code, hints[i].code))
+        if (span_is(code, hints[i].code) && hints[i].administrator == administrator)
             return hints[i].next;
     return NULL;
 }

@@ -138,7 +138,8 @@ static bool set_up(struct https *https, const struct request *request, struct an
     return set;
 }
 
-/* What each failure of libcurl means to the person; all others are ERR_UNAVAILABLE. */
+/* What each failure of libcurl means to the person; all others are ERR_UNAVAILABLE. ERR_TLS is for
+ * certificates alone: what else TLS fails at is a peer that is no hub, or one that just stopped. */
 static const struct failure {
     CURLcode code;
     enum err err;
@@ -149,7 +150,7 @@ static const struct failure {
     {CURLE_COULDNT_CONNECT, ERR_UNAVAILABLE, "nothing answers there"},
     {CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT, "no answer in time"},
     {CURLE_PEER_FAILED_VERIFICATION, ERR_TLS, "its certificate is not accepted"},
-    {CURLE_SSL_CONNECT_ERROR, ERR_TLS, "TLS failed"},
+    {CURLE_SSL_CONNECT_ERROR, ERR_UNAVAILABLE, "TLS failed"},
     {CURLE_SSL_CACERT_BADFILE, ERR_TLS, "the file of certificate authorities cannot be used"},
     {CURLE_SSL_ISSUER_ERROR, ERR_TLS, "its certificate is not accepted"},
     {CURLE_SSL_CERTPROBLEM, ERR_TLS, "its certificate is not accepted"},

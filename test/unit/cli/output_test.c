@@ -54,7 +54,7 @@ static void cells_show_every_kind_of_value_on_one_line(void **state UNUSED)
         "a b [31m           x, y\n");
     writes("table", "{\"id\":null,\"rest\":{\"a\":[1,true]}}", false,
         "Id  Version  Rest\n"
-        "--  -------  ------------\n"
+        "--  -------  --------------\n"
         "             {\"a\":[1,true]}\n");
     writes("table", "{\"id\":\"\xC3\xBC\xC3\xBC\xC3\xBC\",\"rest\":1}", false,
         "Id   Version  Rest\n"
