@@ -155,22 +155,19 @@ static enum err read_host_names(struct rest *rest, struct hub_record *hub)
 {
     const struct json *names = json_find_text(rest->body, "hostNames");
     const struct json *name = json_find_text(rest->body, "hostName");
-    size_t count = json_is(names, JSON_ARRAY) ? names->count : 0;
-    if ((names != NULL && names->kind != JSON_ARRAY) || count > HOST_NAMES_MAX ||
-        (count == 0 && name == NULL))
-        return fail(ERR_ARGUMENT, rest->why,
-            "a hub needs hostNames, an array of 1 to %u host names", HOST_NAMES_MAX);
-    hub->host_names = arena_alloc(rest->arena, (count + 1) * sizeof(struct span));
+    hub->host_names = arena_alloc(rest->arena, HOST_NAMES_MAX * sizeof(struct span));
     if (hub->host_names == NULL)
         return ERR_MEMORY;
-    if (count == 0)
+    if (names == NULL && name != NULL)
         return add_host_name(rest, hub, name);
-    json_each (host, names) {
-        enum err err = add_host_name(rest, hub, host);
-        if (err != ERR_NONE)
-            return err;
-    }
-    return ERR_NONE;
+    if (names == NULL || names->kind != JSON_ARRAY || names->count == 0 ||
+        names->count > HOST_NAMES_MAX)
+        return fail(ERR_ARGUMENT, rest->why,
+            "a hub needs hostNames, an array of 1 to %u host names", HOST_NAMES_MAX);
+    enum err err = ERR_NONE;
+    for (const struct json *host = names->first; host != NULL && err == ERR_NONE; host = host->next)
+        err = add_host_name(rest, hub, host);
+    return err;
 }
 
 static enum err make_policies(struct rest *rest, struct hub_record *hub)

@@ -164,15 +164,21 @@ void world_limit_arena(size_t more_bytes)
     arena_more_bytes = more_bytes;
 }
 
+static bool failing;
+
+/* Touches the counter only when asked to: other calls' threads may be reading it. */
 static void begin_failing(void)
 {
-    mem_fail_after(fail_after);
+    failing = fail_after >= 0;
+    if (failing)
+        mem_fail_after(fail_after);
     fail_after = -1;
 }
 
 static void on_reply(struct call *call)
 {
-    mem_fail_after(-1);
+    if (failing)
+        mem_fail_after(-1);
     struct waiter *waiter = call->owner;
     pthread_mutex_lock(&waiter->lock);
     assert_false(waiter->done); /* exactly once */
