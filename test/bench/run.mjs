@@ -120,7 +120,7 @@ async function idle(pid, server, peers, count) {
 }
 
 async function rawRates(folder) {
-  const { code, stdout, stderr } = await runProgram(storeBench, ['--directory', folder, '--seconds', '2', '--json']);
+  const { code, stdout, stderr } = await runProgram(storeBench, [folder, '1', '1']);
   if (code !== 0) throw new Error(`store-bench: ${stderr}`);
   return JSON.parse(stdout);
 }
@@ -155,8 +155,8 @@ for (let round = 1; round <= rounds; round++) {
   taken.puback.push((await load('puback', hub, hub1, ['--seconds', '2', '--topic', 'devices/bench-0/messages/events/'])).medianUs);
   taken.reported.push((await load('reported', hub, hub64, ['--seconds', '4'])).perSecond);
   const raw = await rawRates(folder);
-  taken.sqlite.push(raw.rawSqlitePerSecond);
-  taken.fdatasync.push(raw.fdatasyncPerSecond);
+  taken.sqlite.push(raw.raw_64.median);
+  taken.fdatasync.push(raw.fdatasync.median);
   say(`round ${round} of ${rounds}: ${JSON.stringify(Object.fromEntries(Object.entries(taken).map(([k, v]) => [k, Math.round(v.at(-1))])))}`);
 }
 const m = Object.fromEntries(Object.entries(taken).map(([name, numbers]) => [name, median(numbers)]));

@@ -269,6 +269,8 @@ int main(int argc, char **argv)
         {"fdatasync", bench_disk, 1},
         {"raw_1", bench_raw, 1},
         {"store_1", bench_store, 1},
+        {"raw_64", bench_raw, 64},
+        {"store_64", bench_store, 64},
         {"raw_512", bench_raw, 512},
         {"store_512", bench_store, 512},
     };
