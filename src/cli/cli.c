@@ -119,7 +119,7 @@ int cli_load(struct cli *cli, enum option option, bool is_file, struct span *ret
 
 int cli_load_object(struct cli *cli, enum option option, bool is_file, struct json **ret_object)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     struct json *object = NULL;
     struct why why;
     if (cli_value(cli, option) == NULL)

@@ -192,6 +192,8 @@ int client_parse(
     struct json *answer = NULL;
     enum err err =
         response->body.len == 0 ? ERR_NONE : json_parse(arena, response->body, 0, &answer, &why);
+    if (err == ERR_MEMORY)
+        return cli_fail_err(cli, err, NULL);
     if (err != ERR_NONE)
         return cli_fail(cli, EXIT_NO_HUB, "%.*s answers, but not as a hub does: %s",
             SPAN_ARG(cli->credentials.host), why.text);

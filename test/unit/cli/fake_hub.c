@@ -30,8 +30,8 @@ static enum err fake_send(void *self, const struct request *request, struct aren
         return answer->err;
     }
     struct response response = {.status = answer->status};
-    if (answer->body != NULL)
-        assert_true(arena_span(arena, span_of(answer->body), &response.body));
+    if (answer->body != NULL && !arena_span(arena, span_of(answer->body), &response.body))
+        return ERR_MEMORY;
     *ret_response = response;
     return ERR_NONE;
 }
@@ -59,7 +59,9 @@ int fake_run(struct fake_hub *hub, const char *line)
     cli.out = open_memstream(&hub->out, &out_size);
     cli.err = open_memstream(&hub->err, &err_size);
     arena_init(&cli.arena, 0);
+    mem_fail_after(hub->fails_memory ? hub->fail_after : -1);
     int status = cli_run(&cli, count, words);
+    mem_fail_after(-1);
     fclose(cli.out);
     fclose(cli.err);
     arena_done(&cli.arena);

@@ -24,6 +24,8 @@ struct fake_answer {
 struct fake_hub {
     const struct fake_answer *answers;
     size_t answer_count;
+    bool fails_memory; /* the allocation behind `fail_after` more fails */
+    long fail_after;
     int64_t step_us;             /* by how much time goes on with each request */
     struct buf asked[ASKED_MAX]; /* "METHOD host target\nHeader: value\n…\n\nbody" */
     size_t asked_count;
