@@ -30,6 +30,14 @@ static const struct lws_protocols lws_protocols_of_ours[] = {
     {.name = NULL},
 };
 
+/* Calls that came back are mails; connections that went are seen at the next tick. */
+static void look_whether_drained(struct gateway_thread *thread)
+{
+    if (!thread->draining || thread->conns != NULL || thread->calls > 0)
+        return;
+    atomic_store(&thread->drained, true);
+}
+
 /* ---- the mailbox ----------------------------------------------------------------------------- */
 
 void thread_post(struct gateway_thread *thread, struct mail *mail)
@@ -58,6 +66,7 @@ void thread_deliver(struct gateway_thread *thread)
         mail->deliver(thread, mail);
         mail = next;
     }
+    look_whether_drained(thread);
 }
 
 /* ---- accepting ------------------------------------------------------------------------------- */
@@ -129,13 +138,6 @@ int64_t thread_tick_in(const struct gateway_thread *thread, int64_t ms)
     return (mono_ms(thread) + ms + TICK_MS - 1) / TICK_MS;
 }
 
-static void look_whether_drained(struct gateway_thread *thread)
-{
-    if (!thread->draining || thread->conns != NULL || thread->calls > 0)
-        return;
-    atomic_store(&thread->drained, true);
-}
-
 static void on_tick(uv_timer_t *ticker)
 {
     struct gateway_thread *thread = ticker->data;
@@ -182,14 +184,12 @@ static void on_drain(struct gateway_thread *thread, struct mail *mail)
     stop_accepting(thread);
     thread->draining = true;
     for_each_conn(thread, drain_conn);
-    look_whether_drained(thread);
 }
 
 static void on_abort(struct gateway_thread *thread, struct mail *mail)
 {
     (void)mail;
     for_each_conn(thread, conn_fail);
-    look_whether_drained(thread);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
