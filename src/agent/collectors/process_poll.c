@@ -14,7 +14,8 @@ struct life {
     pid_t pid;
     uint64_t inode; /* of the directory in /proc: cheap to see, and another for another life */
     uint64_t start_ticks;
-    bool kernel_thread;
+    bool told;      /* or nothing to tell */
+    uint32_t looks; /* while it is not told */
 };
 
 struct lives {
@@ -76,32 +77,62 @@ static enum err list(struct process_poll *poll)
     return ERR_NONE;
 }
 
-/* Walks the two ordered lists together; what is found and not known is new. */
+/* Looks after which a program without a command line is told all the same: a few have none. */
+#define PATIENCE 8u
+
+/* Whether to read once more what has not called exec yet: at the 1st, 2nd, 4th, 8th … look, so that
+ * workers which never do cost nothing. */
+static bool is_worth_a_read(uint32_t looks)
+{
+    return (looks & (looks - 1)) == 0;
+}
+
+/* Brings one life up to date; false: the process is gone. `known` is what was known of its pid. */
+static bool update(struct process_poll *poll, const struct life *known, struct life *life,
+    void (*started)(void *self, pid_t pid), void *self)
+{
+    bool same = known != NULL && known->inode == life->inode;
+    if (same && known->told) {
+        *life = *known;
+        return true;
+    }
+    uint32_t looks = same ? known->looks + 1 : 1;
+    if (same && !is_worth_a_read(looks)) {
+        *life = *known;
+        life->looks = looks;
+        return true;
+    }
+    struct process_stat stat;
+    if (!procfs_stat(dirfd(poll->directory), life->pid, &stat))
+        return false;
+    /* The kernel may also have forgotten and made the directory again, with another inode. */
+    bool told = known != NULL && known->start_ticks == stat.start_ticks && known->told;
+    life->start_ticks = stat.start_ticks;
+    life->looks = looks;
+    life->told = told || stat.kernel_thread;
+    if (life->told || !stat.executed)
+        return true;
+    bool ended = stat.state == 'Z' || stat.state == 'X';
+    if (!ended && looks < PATIENCE && procfs_is_starting(dirfd(poll->directory), life->pid))
+        return true;
+    life->told = true;
+    if (started != NULL)
+        started(self, life->pid);
+    return true;
+}
+
+/* Walks the two ordered lists together. */
 static void compare(struct process_poll *poll, void (*started)(void *self, pid_t pid), void *self)
 {
+    const struct lives *known = &poll->known;
     size_t at = 0, kept = 0;
     for (size_t i = 0; i < poll->found.count; i++) {
         struct life life = poll->found.items[i];
-        while (at < poll->known.count && poll->known.items[at].pid < life.pid)
+        while (at < known->count && known->items[at].pid < life.pid)
             at++;
-        const struct life *known = at < poll->known.count && poll->known.items[at].pid == life.pid
-                                       ? &poll->known.items[at]
-                                       : NULL;
-        bool is_new = false;
-        if (known != NULL && known->inode == life.inode) {
-            life = *known;
-        } else {
-            struct process_stat stat;
-            if (!procfs_stat(dirfd(poll->directory), life.pid, &stat))
-                continue; /* gone already */
-            life.start_ticks = stat.start_ticks;
-            life.kernel_thread = stat.kernel_thread;
-            /* The kernel may also have forgotten and made the directory again. */
-            is_new = known == NULL || known->start_ticks != life.start_ticks;
-        }
-        poll->found.items[kept++] = life;
-        if (is_new && !life.kernel_thread && started != NULL)
-            started(self, life.pid);
+        bool is_known = at < known->count && known->items[at].pid == life.pid;
+        if (update(poll, is_known ? &known->items[at] : NULL, &life, started, self))
+            poll->found.items[kept++] = life;
     }
     poll->found.count = kept;
     struct lives previous = poll->known;

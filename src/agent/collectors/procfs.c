@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
+/* include/linux/sched.h */
+#define PF_FORKNOEXEC 0x00000040u
+#define PF_KTHREAD 0x00200000u
 
 /* Reads from the start of a file until `size` or its end; -1 on failure, with errno. */
 static ssize_t read_at(int dir_fd, const char *name, char *ret_bytes, size_t size)
@@ -65,9 +67,10 @@ bool procfs_parse_stat(struct span text, struct process_stat *ret_stat)
         }
         if (field == 4)
             stat.parent_process_id = (uint32_t)value;
-        else if (field == 9)
+        else if (field == 9) {
             stat.kernel_thread = (value & PF_KTHREAD) != 0;
-        else if (field == 22)
+            stat.executed = (value & PF_FORKNOEXEC) == 0;
+        } else if (field == 22)
             stat.start_ticks = value;
     }
     *ret_stat = stat;
@@ -80,6 +83,13 @@ bool procfs_stat(int proc_fd, pid_t pid, struct process_stat *ret_stat)
     snprintf(path, sizeof(path), "%d/stat", (int)pid);
     ssize_t len = read_at(proc_fd, path, text, sizeof(text));
     return len > 0 && procfs_parse_stat((struct span){text, (size_t)len}, ret_stat);
+}
+
+bool procfs_is_starting(int proc_fd, pid_t pid)
+{
+    char path[32], byte;
+    snprintf(path, sizeof(path), "%d/cmdline", (int)pid);
+    return read_at(proc_fd, path, &byte, 1) == 0;
 }
 
 /* The first number after the name of a line, such as "Uid:\t0\t0\t0\t0". */

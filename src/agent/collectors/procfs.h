@@ -43,11 +43,15 @@ struct process_stat {
     char state; /* 'Z': zombie */
     uint32_t parent_process_id;
     bool kernel_thread;
+    bool executed; /* it has called exec since it was forked; before, it is its parent's copy */
     uint64_t start_ticks; /* since boot */
 };
 
 /* Reads it; false if the process is gone. */
 bool procfs_stat(int proc_fd, pid_t pid, struct process_stat *ret_stat);
+
+/* Whether a program starts in this very moment: it has no command line yet. */
+bool procfs_is_starting(int proc_fd, pid_t pid);
 
 /* The parsers, for bytes from anywhere. False: not of that form. */
 bool procfs_parse_stat(struct span text, struct process_stat *ret_stat);

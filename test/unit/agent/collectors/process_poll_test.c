@@ -155,6 +155,28 @@ static void kernel_threads_and_other_files_are_no_processes(void **state)
     assert_int_equal(look(f), 0);
 }
 
+static void a_fork_is_told_when_it_starts_a_program(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned forked = 0x00400040, executed = 0x00400000;
+    add_process(f, 60, 5, forked);
+    open_poll(f);
+    add_process(f, 70, 5, forked);
+    add_process(f, 80, 5, forked);
+    assert_int_equal(look(f), 0);
+    add_process(f, 70, 5, executed);
+    assert_int_equal(look(f), 1);
+    assert_int_equal(f->seen[0], 70);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(look(f), 0);
+    add_process(f, 60, 5, executed); /* one that was there at the start */
+    add_process(f, 80, 5, executed);
+    size_t told = 0;
+    for (unsigned i = 0; i < 20; i++)
+        told += look(f);
+    assert_int_equal(told, 2);
+}
+
 static void thousands_of_processes_are_told_apart(void **state)
 {
     struct fixture *f = *state;
@@ -203,17 +225,19 @@ static void a_real_process_is_found(void **state)
     assert_int_equal(process_poll_open("/proc", &poll, NULL), ERR_NONE);
     pid_t pid = fork();
     if (pid == 0) {
-        pause();
-        _exit(0);
+        execl("/bin/sleep", "sleep", "60", (char *)NULL);
+        _exit(127);
     }
-    f->count = 0;
-    assert_int_equal(process_poll_look(poll, note, f), ERR_NONE);
+    bool found = false;
+    for (unsigned tries = 0; tries < 100000 && !found; tries++) {
+        f->count = 0;
+        assert_int_equal(process_poll_look(poll, note, f), ERR_NONE);
+        for (size_t i = 0; i < f->count && i < COUNT_OF(f->seen); i++)
+            found = found || f->seen[i] == pid;
+    }
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     process_poll_close(poll);
-    bool found = false;
-    for (size_t i = 0; i < f->count && i < COUNT_OF(f->seen); i++)
-        found = found || f->seen[i] == pid;
     assert_true(found);
 }
 
@@ -227,6 +251,7 @@ int main(void)
         TEST(a_pid_used_again_is_another_process),
         TEST(a_directory_made_again_for_the_same_process_is_not_new),
         TEST(kernel_threads_and_other_files_are_no_processes),
+        TEST(a_fork_is_told_when_it_starts_a_program),
         TEST(thousands_of_processes_are_told_apart),
         TEST(without_memory_the_next_look_finds_it),
         TEST(a_directory_that_is_not_there_is_refused_with_a_reason),

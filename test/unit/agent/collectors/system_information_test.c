@@ -269,6 +269,7 @@ static void without_memory_nothing_is_sent_and_it_is_counted(void **state)
     write_text(f, "sysinfo.json", "{\"HardwareModel\":\"File 2\"}");
     collect(f);
     int64_t lost = 0;
+    f->harness.memory_fails = true;
     for (long allocations = 0; allocations < 12; allocations++) {
         harness_clear(&f->harness);
         f->harness.mono_us += 1440 * 60 * SECOND;
