@@ -3,13 +3,15 @@
 // all of them, and the vendor's packages, unmodified.
 import { randomUUID } from 'node:crypto';
 
+import common from 'azure-iot-common';
 import iothub from 'azure-iothub';
 import deviceSdk from 'azure-iot-device';
 import mqttSdk from 'azure-iot-device-mqtt';
 
 export const facts = JSON.parse(process.env.GEMEL_HUB);
 export const { Registry } = iothub;
-export const { Client, ModuleClient, Message, NoRetry } = deviceSdk;
+export const { Client, ModuleClient, Message } = deviceSdk;
+export const { NoRetry } = common;
 export const { Mqtt } = mqttSdk;
 
 export const registry = Registry.fromConnectionString(facts.connectionString);
@@ -42,13 +44,13 @@ export async function connectModule(module) {
 }
 
 // The error that a promise ends in.
-export async function refusal(promise) {
+export async function refusal(promise, what = 'it') {
   try {
     await promise;
   } catch (error) {
     return error;
   }
-  throw new Error('it was not refused');
+  throw new Error(`${what} was not refused`);
 }
 
 // One call of an emitter's event.
@@ -57,6 +59,12 @@ export const once = (emitter, event, timeoutMs = 15_000) => new Promise((resolve
   emitter.once(event, (value) => { clearTimeout(timer); resolve(value); });
 });
 
+// The SDK itself waits for ever.
 export const report = (twin, patch) => new Promise((resolve, reject) => {
-  twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve()));
+  const timer = setTimeout(() => reject(new Error('no answer to a reported patch in 15 s')), 15_000);
+  twin.properties.reported.update(patch, (error) => {
+    clearTimeout(timer);
+    if (error) reject(error);
+    else resolve();
+  });
 });

@@ -38,7 +38,7 @@ function skipped(file, why) {
   return { name, rows: [{ file: name, name: 'the file as a whole', result: 'skipped', why }], output: '' };
 }
 
-function runFile(file, build, env) {
+function runFile(file, env) {
   return new Promise((resolve) => {
     const name = relative(test, file);
     const rows = [];

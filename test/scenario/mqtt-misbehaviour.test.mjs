@@ -162,7 +162,7 @@ for (const [what, patch, status] of [
   ['a key with a dollar', '{"$a":1}', 400],
   ['a key twice', '{"a":1,"a":2}', 400],
   ['a number beyond the range', '{"a":4503599627370496}', 400],
-  ['eleven levels', `${'{"a":'.repeat(11)}1${'}'.repeat(11)}`, 400],
+  ['twelve levels', `${'{"a":'.repeat(12)}1${'}'.repeat(12)}`, 400],
   ['nothing', '', 400],
 ]) {
   test(`a reported patch with ${what} gets ${status} with an error code and changes nothing`, async () => {
