@@ -32,16 +32,16 @@ test('every message that the outbox held arrives once the hub is back', async ()
   for (let i = 0; i < 5; i++) {
     agent.start();
     held = await until('a message in the outbox', async () => {
-      const { messages } = await waiting();
-      return messages > held && messages;
+      const { kept } = await waiting();
+      return kept > held && kept;
     });
     await agent.kill9();
   }
   agent.start();
-  const before = await until('the outbox after the kills', async () => (await waiting()).messages);
+  const before = await until('the outbox after the kills', async () => (await waiting()).kept);
   assert.ok(before >= held, `${before} < ${held}`);
   await hub.start();
-  await until('an empty outbox', async () => (await waiting()).messages === 0, { timeoutMs: 60_000 });
+  await until('an empty outbox', async () => (await waiting()).kept === 0, { timeoutMs: 60_000 });
   const events = await hub.events({ deviceId: agent.deviceId });
   assert.ok(events.length >= before + 1, `${events.length} events`);
   const numbers = events.map((event) => event.sequenceNumber);
@@ -64,7 +64,7 @@ test('a hub killed again and again in the middle of sending loses nothing', asyn
     const key = JSON.stringify(event.body).slice(0, 4000);
     seen.add(key);
   }
-  await until('an empty outbox', async () => (await waiting()).messages === 0, { timeoutMs: 60_000 });
+  await until('an empty outbox', async () => (await waiting()).kept === 0, { timeoutMs: 60_000 });
   const after = new Set((await hub.events()).map((event) => JSON.stringify(event.body).slice(0, 4000)));
   for (const key of seen) assert.ok(after.has(key));
 });
