@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "init.h"
-#include "base64.h"
 #include "certificates.h"
 #include "clock.h"
 #include "connstr.h"
@@ -9,31 +8,18 @@
 #include "ids.h"
 #include "json.h"
 #include "password.h"
+#include "policies.h"
 #include "store_sqlite.h"
 
 #include <limits.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEY_BYTES 32
 #define ADMIN_USER "admin"
 
 /* The first hub of a server answers to these as well: what runs on the same machine, the demo and
  * tests among it, needs no name service. */
 static const char *const loopback_names[] = {"localhost", "127.0.0.1", "::1"};
-
-static const struct {
-    const char *name;
-    unsigned rights;
-} standard_policies[] = {
-    {"iothubowner",
-        RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT | RIGHT_DEVICE_CONNECT},
-    {"service", RIGHT_SERVICE_CONNECT},
-    {"device", RIGHT_DEVICE_CONNECT},
-    {"registryRead", RIGHT_REGISTRY_READ},
-    {"registryReadWrite", RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE},
-};
 
 /* What is made; all texts live in the arena. */
 struct plan {
@@ -92,35 +78,6 @@ static enum err plan_host_names(
     return err;
 }
 
-static enum err new_key(struct arena *arena, struct span *ret_key, struct why *why)
-{
-    unsigned char bytes[KEY_BYTES];
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-        return fail(ERR_SERVER, why, "the system gives no random numbers");
-    AUTO(wipe_and_free) struct buf text = BUF_EMPTY;
-    base64_write((struct span){(const char *)bytes, sizeof(bytes)}, &text);
-    mem_wipe(bytes, sizeof(bytes));
-    return !text.failed && arena_span(arena, buf_span(&text), ret_key) ? ERR_NONE : ERR_MEMORY;
-}
-
-static enum err plan_policies(struct plan *plan, struct why *why)
-{
-    size_t count = COUNT_OF(standard_policies);
-    plan->hub.policies = arena_alloc(&plan->arena, count * sizeof(struct policy));
-    if (plan->hub.policies == NULL)
-        return ERR_MEMORY;
-    enum err err = ERR_NONE;
-    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
-        struct policy *policy = &plan->hub.policies[plan->hub.policy_count++];
-        policy->name = span_of(standard_policies[i].name);
-        policy->rights = standard_policies[i].rights;
-        err = new_key(&plan->arena, &policy->primary_key, why);
-        if (err == ERR_NONE)
-            err = new_key(&plan->arena, &policy->secondary_key, why);
-    }
-    return err;
-}
-
 static enum err plan_account(struct plan *plan, struct why *why)
 {
     char hash[PASSWORD_HASH_SIZE];
@@ -145,7 +102,7 @@ static enum err make_plan(
     if (err == ERR_NONE)
         err = plan_host_names(plan, options, why);
     if (err == ERR_NONE)
-        err = plan_policies(plan, why);
+        err = policies_make(&plan->arena, &plan->hub);
     if (err == ERR_NONE)
         err = plan_account(plan, why);
     return err;

@@ -23,7 +23,8 @@ export const layers = {
 
   'src/hub/store': { uses: [...plain, 'src/twin'] },
   'src/hub/bus': { uses: plain },
-  'src/hub/service': { uses: [...core, 'src/hub/store', 'src/hub/bus'], except: ['src/hub/store/store_sqlite.h'] },
+  'src/hub/policies': { uses: [...plain, 'src/wire', 'src/twin', 'src/hub/store'], except: ['src/hub/store/store_sqlite.h'] },
+  'src/hub/service': { uses: [...core, 'src/hub/store', 'src/hub/bus', 'src/hub/policies'], except: ['src/hub/store/store_sqlite.h'] },
   'src/hub/gateway': { uses: [...plain, 'src/wire', 'src/twin', 'src/hub/service', 'src/hub/bus', 'src/hub/store'],
     except: ['src/hub/store/store_sqlite.h'] },
   'src/hub/admin': { uses: [...core, 'src/hub/store', 'src/hub'] },

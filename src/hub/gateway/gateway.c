@@ -11,22 +11,6 @@
 #define THREADS_MAX 64u
 #define THREADS_BY_ITSELF_MAX 16u
 
-const struct gateway_limits gateway_limits_default = {
-    .connections = 100000,
-    .handshake_seconds = 20,
-    .connect_seconds = 60,
-    .keep_alive_seconds = 1767,
-    .http_idle_seconds = 120,
-    .http_request_seconds = 60,
-    .packet_bytes = 262144 + 65536,
-    .header_bytes = 16384,
-    .body_bytes = 1048576,
-    .arena_bytes = 64u * 1024 * 1024,
-    .send_bytes = 1048576,
-    .subscriptions = 50,
-    .inflight_calls = 32,
-};
-
 static unsigned choose_threads(unsigned asked)
 {
     if (asked > 0)

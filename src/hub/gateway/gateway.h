@@ -32,13 +32,11 @@ struct gateway_limits {
     size_t packet_bytes;           /* an MQTT packet */
     size_t header_bytes;           /* the head of an HTTP request */
     size_t body_bytes;             /* the body of an HTTP request */
-    size_t arena_bytes;            /* what one call may use */
+    size_t arena_bytes;            /* what one call may use; see service.h */
     size_t send_bytes;             /* unsent bytes of an MQTT connection */
     unsigned subscriptions;        /* of one MQTT connection */
     size_t inflight_calls;         /* of one MQTT connection, before it is read no further */
 };
-
-extern const struct gateway_limits gateway_limits_default;
 
 struct gateway_options {
     const struct clock *clock;

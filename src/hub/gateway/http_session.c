@@ -178,6 +178,16 @@ static void refuse_with(struct http_session *session, enum err err, const char *
     refuse(session, err, 0, &why);
 }
 
+static void refuse_large(struct http_session *session)
+{
+    struct why why;
+    why_set(&why,
+        "the request's body is larger than %zu bytes, which is the limit "
+        "(limits.request_bytes)",
+        session->conn.thread->limits->body_bytes);
+    refuse(session, ERR_TOO_LARGE, 0, &why);
+}
+
 static void refuse_late(struct http_session *session)
 {
     struct why why;
@@ -269,7 +279,7 @@ static void begin_request(struct http_session *session, const struct http_reques
     } else if (!make_op(session, request)) {
         conn_fail(&session->conn);
     } else if (session->op->body_size > session->conn.thread->limits->body_bytes) {
-        refuse_with(session, ERR_TOO_LARGE, "the request's body is too large");
+        refuse_large(session);
     } else {
         move(session, HTTP_BODY);
         if (expects)
@@ -320,7 +330,7 @@ static void read_chunked_body(struct http_session *session)
         buf_add(&op->collected, piece);
     buf_drop(&session->in, session->in.len - input.len);
     if (op->collected.failed)
-        refuse_with(session, ERR_TOO_LARGE, "the request's body is too large");
+        refuse_large(session);
     else if (err == ERR_FORMAT)
         refuse_with(session, ERR_FORMAT, "the chunks of the request's body are malformed");
     else if (op->chunks.done &&

@@ -3,21 +3,9 @@
 #include "service_priv.h"
 
 #include "ids.h"
+#include "policies.h"
 
 #define HOST_NAMES_MAX 16u
-
-/* The shared access policies that every hub begins with. */
-static const struct {
-    struct span name;
-    unsigned rights;
-} first_policies[] = {
-    {SPAN_INIT("iothubowner"),
-        RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT | RIGHT_DEVICE_CONNECT},
-    {SPAN_INIT("service"), RIGHT_SERVICE_CONNECT},
-    {SPAN_INIT("device"), RIGHT_DEVICE_CONNECT},
-    {SPAN_INIT("registryRead"), RIGHT_REGISTRY_READ},
-    {SPAN_INIT("registryReadWrite"), RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE},
-};
 
 static const struct {
     unsigned right;
@@ -170,23 +158,6 @@ static enum err read_host_names(struct rest *rest, struct hub_record *hub)
     return err;
 }
 
-static enum err make_policies(struct rest *rest, struct hub_record *hub)
-{
-    hub->policies = arena_alloc(rest->arena, COUNT_OF(first_policies) * sizeof(struct policy));
-    if (hub->policies == NULL)
-        return ERR_MEMORY;
-    for (size_t i = 0; i < COUNT_OF(first_policies); i++) {
-        struct policy *policy = &hub->policies[hub->policy_count++];
-        policy->name = first_policies[i].name;
-        policy->rights = first_policies[i].rights;
-        policy->primary_key = new_key(rest->arena);
-        policy->secondary_key = new_key(rest->arena);
-        if (policy->primary_key.len == 0 || policy->secondary_key.len == 0)
-            return ERR_MEMORY;
-    }
-    return ERR_NONE;
-}
-
 enum err admin_prepare_hub(struct rest *rest)
 {
     struct hub_record *hub = arena_alloc(rest->arena, sizeof(*hub));
@@ -200,7 +171,7 @@ enum err admin_prepare_hub(struct rest *rest)
     if (err == ERR_NONE)
         err = read_host_names(rest, hub);
     if (err == ERR_NONE)
-        err = make_policies(rest, hub);
+        err = policies_make(rest->arena, hub);
     rest->input = hub;
     return err;
 }

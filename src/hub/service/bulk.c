@@ -88,7 +88,8 @@ enum err bulk_prepare(struct rest *rest)
             json_kind_name(rest->body));
     if (rest->body->count > most)
         return fail(ERR_TOO_MANY_DEVICES, rest->why,
-            "the body has %u items, at most %zu are allowed", rest->body->count, most);
+            "the body has %u items, at most %zu are allowed (limits.bulk_items)", rest->body->count,
+            most);
     json_each (body, rest->body) {
         struct item *item = arena_alloc(rest->arena, sizeof(*item));
         if (item == NULL)

@@ -111,7 +111,8 @@ static enum err prepare(struct event_call *call, struct event_work *work, struct
     enum err err = read_bag(&properties, call->properties, why);
     if (err == ERR_NONE && properties.size > most)
         err = fail(ERR_TOO_LARGE, why,
-            "the message has %zu bytes with its properties, at most %zu are allowed",
+            "the message has %zu bytes with its properties, at most %zu are allowed "
+            "(limits.event_bytes)",
             properties.size, most);
     if (err == ERR_NONE)
         err = stamp(&properties, call);

@@ -3,6 +3,7 @@
 
 #include "base64.h"
 #include "ids.h"
+#include "policies.h"
 
 #define REASON_MAX_BYTES 128
 #define SCOPE_MAX_BYTES 512
@@ -232,8 +233,8 @@ enum err identity_input_read(
         err = read_edge(arena, body, &input, why);
     if (err != ERR_NONE)
         return err;
-    input.fresh_primary = new_key(arena);
-    input.fresh_secondary = new_key(arena);
+    input.fresh_primary = policies_new_key(arena);
+    input.fresh_secondary = policies_new_key(arena);
     if (input.fresh_primary.len == 0 || input.fresh_secondary.len == 0)
         return ERR_MEMORY;
     *ret_input = input;

@@ -1,32 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service_priv.h"
 
-#include "base64.h"
 #include "ids.h"
 
 #include <openssl/rand.h>
 
-#define KEY_BYTES 32
 #define EDGE_SCOPE "ms-azure-iot-edge://"
 
 /* Ticks of 100 ns from year 1 to 1970: generation ids are such ticks, as IoT Hub's are. */
 #define TICKS_TO_1970 UINT64_C(621355968000000000)
-
-struct span new_key(struct arena *arena)
-{
-    unsigned char bytes[KEY_BYTES];
-    struct span key = SPAN_NONE;
-    AUTO(buf_done) struct buf text = BUF_EMPTY;
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-        return SPAN_NONE;
-    base64_write((struct span){(const char *)bytes, sizeof(bytes)}, &text);
-    mem_wipe(bytes, sizeof(bytes));
-    if (text.failed || !arena_span(arena, buf_span(&text), &key))
-        key = SPAN_NONE;
-    mem_wipe(text.ptr, text.len);
-    return key;
-}
-
 /* ---- what an identity becomes --------------------------------------------------------------- */
 
 static struct span or_else(struct span first, struct span second)
@@ -157,12 +139,12 @@ static enum err check_room(struct rest *rest, const struct identity_input *input
         return err;
     if (input->module_id.len > 0 && counts.modules_of_device >= limits->modules_per_device)
         return fail(ERR_TOO_MANY_MODULES, rest->why,
-            "the device has %llu modules, at most %zu are allowed",
+            "the device has %llu modules, at most %zu are allowed (limits.modules_per_device)",
             (unsigned long long)counts.modules_of_device, limits->modules_per_device);
     if (input->module_id.len == 0 && counts.devices >= limits->devices_per_hub)
         return fail(ERR_TOO_MANY_DEVICES, rest->why,
-            "the hub has %llu devices, at most %zu are allowed", (unsigned long long)counts.devices,
-            limits->devices_per_hub);
+            "the hub has %llu devices, at most %zu are allowed (limits.devices_per_hub)",
+            (unsigned long long)counts.devices, limits->devices_per_hub);
     return ERR_NONE;
 }
 

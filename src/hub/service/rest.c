@@ -223,7 +223,8 @@ static enum err read_body(struct rest *rest, struct why *why)
     if (!rest->operation->has_body)
         return ERR_NONE;
     if (rest->call->body.len > rest->service->options.limits.request_bytes)
-        return fail(ERR_TOO_LARGE, why, "the body has %zu bytes, at most %zu are allowed",
+        return fail(ERR_TOO_LARGE, why,
+            "the body has %zu bytes, at most %zu are allowed (limits.request_bytes)",
             rest->call->body.len, rest->service->options.limits.request_bytes);
     if (rest->call->body.len == 0)
         return fail(ERR_ARGUMENT, why, "the request needs a JSON body");

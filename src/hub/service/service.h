@@ -8,8 +8,9 @@
  *
  * A call belongs to the gateway before it is handed in and after reply; in between to the service.
  * All spans of the request must live in the call's arena (call_init makes it); the response's do.
- * The arena must be able to grow to 64 MiB: twins that consist of thousands of tiny members, and
- * pages of events that need escaping, take about as much. Ordinary calls take some 20 KiB.
+ * The arena must be able to grow to SERVICE_ARENA_BYTES: twins that consist of thousands of tiny
+ * members, and pages of events that need escaping, take about as much. Ordinary calls take some
+ * 20 KiB.
  */
 #ifndef GEMEL_SERVICE_H
 #define GEMEL_SERVICE_H
@@ -17,6 +18,8 @@
 #include "bus.h"
 #include "clock.h"
 #include "store.h"
+
+#define SERVICE_ARENA_BYTES 67108864
 
 struct service;
 

@@ -256,8 +256,6 @@ enum err identity_input_read(struct arena *arena, const struct json *body,
 
 /* ---- registry.c ----------------------------------------------------------------------------- */
 
-struct span new_key(struct arena *arena); /* 32 random bytes in base64; empty without memory */
-
 /* The steps that single and bulk operations share; ids are those of the input. They check before
  * they write, and add the effects. */
 enum err registry_create(struct rest *rest, const struct identity_input *input, bool check_scope,

@@ -42,6 +42,7 @@ static void defaults_are_those_of_the_parts_that_they_configure(void **state)
     struct hub_config config;
     hub_config_default(&config);
     assert_memory_equal(&config.limits, &service_limits_default, sizeof(config.limits));
+    assert_int_equal(config.gateway.arena_bytes, SERVICE_ARENA_BYTES);
     assert_int_equal(config.store.readers, sqlite_options_default.readers);
     assert_int_equal(config.store.group_jobs, sqlite_options_default.group_jobs);
     assert_int_equal(config.store.busy_ms, sqlite_options_default.busy_ms);
