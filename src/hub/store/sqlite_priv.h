@@ -110,6 +110,20 @@ enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span devi
 /* The twin of an identity by its row number; ERR_NOT_FOUND. Borrowed from `query`. */
 enum err sqlite_twin_of(struct query *query, int64_t identity, struct twin_doc *ret_twin);
 
+enum err sqlite_history_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct history_entry *entry, size_t keep);
+enum err sqlite_history_list(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, int64_t before, size_t limit, history_visitor *visit, void *self);
+enum err sqlite_history_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, int64_t id, struct history_entry *ret_entry);
+enum err sqlite_history_prune(
+    struct store_txn *txn, int64_t after, int64_t before_us, size_t limit, int64_t *ret_next);
+
+enum err sqlite_device_table(struct store_txn *txn, int64_t hub_id,
+    const struct device_range *range, struct span state_of, device_visitor *visit, void *self);
+enum err sqlite_device_total(
+    struct store_txn *txn, int64_t hub_id, const struct device_range *range, uint64_t *ret_total);
+
 enum err sqlite_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);
 enum err sqlite_event_read(struct store_txn *txn, int64_t hub_id, const struct event_range *range,

@@ -161,6 +161,45 @@ enum err store_twin_put(struct store_txn *txn, int64_t hub_id, struct span devic
     return txn->driver->twin_put(txn, hub_id, device_id, module_id, twin, expected_version);
 }
 
+enum err store_history_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct history_entry *entry, size_t keep)
+{
+    must(txn->writable && keep > 0);
+    return txn->driver->history_put(txn, hub_id, device_id, module_id, entry, keep);
+}
+
+enum err store_history_list(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, int64_t before, size_t limit, history_visitor *visit, void *self)
+{
+    return txn->driver->history_list(txn, hub_id, device_id, module_id, before, limit, visit, self);
+}
+
+enum err store_history_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, int64_t id, struct history_entry *ret_entry)
+{
+    return txn->driver->history_get(txn, arena, hub_id, device_id, module_id, id, ret_entry);
+}
+
+enum err store_history_prune(
+    struct store_txn *txn, int64_t after, int64_t before_us, size_t limit, int64_t *ret_next)
+{
+    must(txn->writable && limit > 0);
+    return txn->driver->history_prune(txn, after, before_us, limit, ret_next);
+}
+
+enum err store_device_table(struct store_txn *txn, int64_t hub_id, const struct device_range *range,
+    struct span state_of, device_visitor *visit, void *self)
+{
+    must((unsigned)range->sort < TABLE_SORT_COUNT);
+    return txn->driver->device_table(txn, hub_id, range, state_of, visit, self);
+}
+
+enum err store_device_total(
+    struct store_txn *txn, int64_t hub_id, const struct device_range *range, uint64_t *ret_total)
+{
+    return txn->driver->device_total(txn, hub_id, range, ret_total);
+}
+
 enum err store_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence)
 {

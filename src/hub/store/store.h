@@ -181,6 +181,91 @@ enum err store_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub_
 enum err store_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, const struct twin_doc *twin, int64_t expected_version) MUST_USE;
 
+/* ---- the history of twins: what the service side changed ------------------------------------ */
+
+enum history_kind { HISTORY_CREATE, HISTORY_PATCH, HISTORY_REPLACE, HISTORY_REVERT };
+
+struct history_entry {
+    int64_t id; /* given by the store: 1, 2, 3 … for each identity, never used twice */
+    int64_t time_us;
+    enum history_kind kind;
+    bool tags_changed;
+    bool desired_changed;
+    struct span author;  /* of a policy, or a user */
+    struct span from;    /* "portal", "rest", "cli" */
+    struct span address; /* of the peer */
+    int64_t desired_version;
+    struct span tags;    /* JSON text, as it was afterwards */
+    struct span desired; /* likewise, without metadata */
+};
+
+/* Adds an entry and drops what is older than the newest `keep` of that identity. Entries go with
+ * their identity. ERR_NOT_FOUND: there is no such identity. */
+enum err store_history_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct history_entry *entry, size_t keep) MUST_USE;
+
+typedef enum err history_visitor(void *self, const struct history_entry *entry);
+
+/* Walks from the newest entry below `before` (0: from the newest of all) to older ones, without
+ * their documents. */
+enum err store_history_list(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, int64_t before, size_t limit, history_visitor *visit,
+    void *self) MUST_USE;
+/* ERR_NOT_FOUND. */
+enum err store_history_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, int64_t id,
+    struct history_entry *ret_entry) MUST_USE;
+/*
+ * Looks at `limit` entries of all hubs from the place `after` on (0: the first) and drops those
+ * from before `before_us`, but never the newest of an identity. `*ret_next` is where a later call
+ * goes on; 0: it was the last.
+ */
+enum err store_history_prune(struct store_txn *txn, int64_t after, int64_t before_us, size_t limit,
+    int64_t *ret_next) MUST_USE;
+
+/* ---- the table of devices ------------------------------------------------------------------- */
+
+enum table_sort {
+    TABLE_BY_DEVICE_ID,
+    TABLE_BY_STATUS, /* disabled before enabled */
+    TABLE_BY_CONNECTION,
+    TABLE_BY_ACTIVITY,
+    TABLE_SORT_COUNT
+};
+
+struct device_range {
+    struct span part; /* of the device id, without regard to case; empty: any */
+    bool with_status; /* only those that are `enabled`, or are not */
+    bool enabled;
+    bool with_connection;
+    bool connected;
+    enum table_sort sort; /* and by device id among equals */
+    bool descending;
+    struct span after; /* only what comes behind this device; empty: from the first */
+    int64_t after_key; /* its device_row.key */
+    size_t limit;
+};
+
+struct device_row {
+    struct span device_id;
+    bool enabled;
+    bool connected;
+    int64_t last_activity_us;
+    enum auth_type auth;
+    uint64_t modules;
+    int64_t key;              /* of the order asked for */
+    struct span latest_state; /* as its module `state_of` reports it; or empty */
+};
+
+typedef enum err device_visitor(void *self, const struct device_row *row);
+
+/* Walks a page of devices; what the visitor is given lives for the call. */
+enum err store_device_table(struct store_txn *txn, int64_t hub_id, const struct device_range *range,
+    struct span state_of, device_visitor *visit, void *self) MUST_USE;
+/* Counts what all pages together hold: at once, unless `part` or both filters are given. */
+enum err store_device_total(struct store_txn *txn, int64_t hub_id, const struct device_range *range,
+    uint64_t *ret_total) MUST_USE;
+
 /* ---- the event log -------------------------------------------------------------------------- */
 
 struct event {

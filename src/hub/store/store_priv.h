@@ -47,6 +47,20 @@ struct store_driver {
     enum err (*twin_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
         struct span module_id, const struct twin_doc *twin, int64_t expected_version);
 
+    enum err (*history_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, const struct history_entry *entry, size_t keep);
+    enum err (*history_list)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, int64_t before, size_t limit, history_visitor *visit, void *self);
+    enum err (*history_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct span device_id, struct span module_id, int64_t id, struct history_entry *ret_entry);
+    enum err (*history_prune)(
+        struct store_txn *txn, int64_t after, int64_t before_us, size_t limit, int64_t *ret_next);
+
+    enum err (*device_table)(struct store_txn *txn, int64_t hub_id,
+        const struct device_range *range, struct span state_of, device_visitor *visit, void *self);
+    enum err (*device_total)(struct store_txn *txn, int64_t hub_id,
+        const struct device_range *range, uint64_t *ret_total);
+
     enum err (*event_append)(
         struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);
     enum err (*event_read)(struct store_txn *txn, int64_t hub_id, const struct event_range *range,
