@@ -86,8 +86,11 @@ static enum err plan_account(struct plan *plan, struct why *why)
         err = password_hash(span_of(plan->password), hash, why);
     if (err != ERR_NONE)
         return err;
-    plan->account = (struct account){
-        .user = SPAN_LIT(ADMIN_USER), .role = SPAN_LIT("administrator"), .must_change = true};
+    static struct grant everything[] = {{GRANT_EVERY_HUB, ROLE_ADMINISTRATOR}};
+    plan->account = (struct account){.user = SPAN_LIT(ADMIN_USER),
+        .grants = everything,
+        .grant_count = COUNT_OF(everything),
+        .must_change = true};
     return arena_span(&plan->arena, span_of(hash), &plan->account.password_hash) ? ERR_NONE
                                                                                  : ERR_MEMORY;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a store keeps of hubs, their names and policies, and of accounts. */
+/* What a store keeps of hubs, their names and policies. */
 #include "store_harness.h"
 
 #include <stdlib.h>
@@ -101,44 +101,6 @@ static void a_hub_that_is_put_again_replaces_names_and_keeps_devices(void **stat
     assert_int_equal(in_write(fixture, put_hub, &put), ERR_NOT_FOUND);
 }
 
-/* ---- accounts -------------------------------------------------------------------------------- */
-
-static enum err put_account(struct store_txn *txn, void *argument)
-{
-    return store_account_put(txn, argument);
-}
-
-struct account_get {
-    struct arena arena;
-    struct account account;
-    const char *user;
-};
-
-static enum err get_account(struct store_txn *txn, void *argument)
-{
-    struct account_get *get = argument;
-    return store_account_get(txn, &get->arena, span_of(get->user), &get->account);
-}
-
-static void an_account_is_made_and_replaced(void **state)
-{
-    struct fixture *fixture = *state;
-    struct account account = {
-        SPAN_LIT("admin"), SPAN_LIT("$argon2id$1"), SPAN_LIT("administrator"), true};
-    assert_int_equal(in_write(fixture, put_account, &account), ERR_NONE);
-    account.password_hash = SPAN_LIT("$argon2id$2");
-    account.must_change = false;
-    assert_int_equal(in_write(fixture, put_account, &account), ERR_NONE);
-    struct account_get get = {.user = "admin"};
-    assert_int_equal(in_read(fixture, get_account, &get), ERR_NONE);
-    check_span(get.account.password_hash, "$argon2id$2");
-    check_span(get.account.role, "administrator");
-    assert_false(get.account.must_change);
-    get.user = "Admin";
-    assert_int_equal(in_read(fixture, get_account, &get), ERR_NOT_FOUND);
-    arena_done(&get.arena);
-}
-
 /* ---- without memory -------------------------------------------------------------------------- */
 
 static void a_list_without_memory_says_so(void **state)
@@ -160,7 +122,6 @@ int main(void)
         cmocka_unit_test(a_hub_comes_back_with_its_names_and_policies),
         cmocka_unit_test(a_name_that_is_taken_is_refused_and_named),
         cmocka_unit_test(a_hub_that_is_put_again_replaces_names_and_keeps_devices),
-        cmocka_unit_test(an_account_is_made_and_replaced),
         cmocka_unit_test(a_list_without_memory_says_so),
     };
     return run_for_every_backend("store hubs", tests, COUNT_OF(tests));

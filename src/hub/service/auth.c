@@ -109,7 +109,10 @@ static enum err check_password(struct store_txn *txn, struct arena *arena,
         return ERR_MEMORY;
     if (verdict != ARGON2_OK || err != ERR_NONE)
         return fail(ERR_UNAUTHORIZED, why, "user or password are wrong");
-    if (!span_is(account.role, "administrator"))
+    if (account.disabled)
+        return fail(ERR_UNAUTHORIZED, why, "user or password are wrong");
+    if (account.grant_count == 0 || account.grants[0].hub_id != GRANT_EVERY_HUB ||
+        account.grants[0].role != ROLE_ADMINISTRATOR)
         return fail(ERR_FORBIDDEN, why, "the account is no administrator of the server");
     return ERR_NONE;
 }

@@ -12,6 +12,8 @@
 /* One read looks at no more events than this: a reader of a rare device must not hold a thread. */
 #define EVENTS_SCANNED_MAX 20000u
 
+#define MINUTE_US 60000000
+
 static int64_t row_of(int64_t hub_id, uint64_t sequence)
 {
     return (int64_t)((uint64_t)hub_id << SEQUENCE_BITS | sequence);
@@ -34,6 +36,14 @@ static enum err take_sequence(struct store_txn *txn, int64_t hub_id, uint64_t *r
     return ERR_NONE;
 }
 
+static enum err count_minute(struct store_txn *txn, int64_t hub_id, int64_t enqueued_us)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_MINUTE_COUNT);
+    query_put_int(&query, hub_id);
+    query_put_int(&query, enqueued_us / MINUTE_US);
+    return query_change(&query, NULL);
+}
+
 enum err sqlite_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence)
 {
@@ -53,6 +63,8 @@ enum err sqlite_event_append(
     query_put_text(&query, event->properties);
     query_put_bytes(&query, event->body);
     err = query_change(&query, NULL);
+    if (err == ERR_NONE)
+        err = count_minute(txn, hub_id, event->enqueued_us);
     if (err == ERR_NONE)
         *ret_sequence = sequence;
     return err;
@@ -119,6 +131,14 @@ enum err sqlite_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_
     return err;
 }
 
+static enum err prune_minutes(struct store_txn *txn, int64_t hub_id, int64_t before_us)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_MINUTE_PRUNE);
+    query_put_int(&query, hub_id);
+    query_put_int(&query, before_us / MINUTE_US);
+    return query_change(&query, NULL);
+}
+
 enum err sqlite_event_prune(
     struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit, size_t *ret_dropped)
 {
@@ -129,6 +149,24 @@ enum err sqlite_event_prune(
     int64_t dropped = 0;
     enum err err = query_change(&query, &dropped);
     if (err == ERR_NONE)
+        err = prune_minutes(txn, hub_id, before_us);
+    if (err == ERR_NONE)
         *ret_dropped = (size_t)dropped;
     return err;
+}
+
+enum err sqlite_event_minutes(
+    struct store_txn *txn, int64_t hub_id, int64_t first, size_t count, uint64_t *ret_events)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_MINUTE_READ);
+    query_put_int(&query, hub_id);
+    query_put_int(&query, first);
+    query_put_int(&query, first + (int64_t)count - 1);
+    memset(ret_events, 0, count * sizeof(*ret_events));
+    enum err err;
+    while ((err = query_row(&query)) == ERR_NONE) {
+        int64_t minute = query_int(&query);
+        ret_events[minute - first] = (uint64_t)query_int(&query);
+    }
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }

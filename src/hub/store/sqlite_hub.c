@@ -213,33 +213,3 @@ enum err sqlite_hub_delete(struct store_txn *txn, int64_t hub_id)
         err = change_by_hub(txn, SQL_EVENT_DELETE_HUB, hub_id);
     return err;
 }
-
-/* ---- accounts -------------------------------------------------------------------------------- */
-
-enum err sqlite_account_get(
-    struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account)
-{
-    AUTO(query_done) struct query query = query_open(txn, SQL_ACCOUNT_GET);
-    query_put_text(&query, user);
-    enum err err = query_row(&query);
-    if (err != ERR_NONE)
-        return err;
-    struct account account = {0};
-    if (!query_copy(&query, arena, &account.user) ||
-        !query_copy(&query, arena, &account.password_hash) ||
-        !query_copy(&query, arena, &account.role))
-        return ERR_MEMORY;
-    account.must_change = query_int(&query) != 0;
-    *ret_account = account;
-    return ERR_NONE;
-}
-
-enum err sqlite_account_put(struct store_txn *txn, const struct account *account)
-{
-    AUTO(query_done) struct query query = query_open(txn, SQL_ACCOUNT_PUT);
-    query_put_text(&query, account->user);
-    query_put_text(&query, account->password_hash);
-    query_put_text(&query, account->role);
-    query_put_int(&query, account->must_change);
-    return query_change(&query, NULL);
-}

@@ -204,6 +204,9 @@ enum err sqlite_identity_count(struct store_txn *txn, int64_t hub_id, struct spa
     counts.devices = (uint64_t)query_int(&query);
     counts.enabled_devices = (uint64_t)query_int(&query);
     counts.connected_devices = (uint64_t)query_int(&query);
+    counts.modules = (uint64_t)query_int(&query);
+    counts.success_modules = (uint64_t)query_int(&query);
+    counts.failed_modules = (uint64_t)query_int(&query);
     if (device_id.len > 0) {
         AUTO(query_done) struct query modules = query_open(txn, SQL_MODULE_COUNT);
         query_put_int(&modules, hub_id);

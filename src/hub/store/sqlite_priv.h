@@ -85,7 +85,27 @@ enum err sqlite_hub_put(struct store_txn *txn, const struct hub_record *hub, int
 enum err sqlite_hub_delete(struct store_txn *txn, int64_t hub_id);
 enum err sqlite_account_get(
     struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account);
+enum err sqlite_account_list(
+    struct store_txn *txn, struct arena *arena, struct account **ret_accounts, size_t *ret_count);
 enum err sqlite_account_put(struct store_txn *txn, const struct account *account);
+enum err sqlite_account_delete(struct store_txn *txn, struct span user);
+
+enum err sqlite_web_session_get(struct store_txn *txn, struct arena *arena, struct span token_hash,
+    struct web_session *ret_session);
+enum err sqlite_web_session_insert(
+    struct store_txn *txn, const struct web_session *session, size_t keep);
+enum err sqlite_web_session_touch(struct store_txn *txn, struct span token_hash, int64_t used_us);
+enum err sqlite_web_session_delete(struct store_txn *txn, struct span token_hash);
+enum err sqlite_web_session_delete_user(
+    struct store_txn *txn, struct span user, struct span but_token_hash);
+enum err sqlite_web_session_prune(
+    struct store_txn *txn, int64_t created_before_us, int64_t used_before_us);
+
+enum err sqlite_audit_append(struct store_txn *txn, const struct audit_entry *entry);
+enum err sqlite_audit_read(struct store_txn *txn, const struct audit_range *range,
+    audit_visitor *visit, void *self, uint64_t *ret_before);
+enum err sqlite_audit_prune(
+    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
 
 enum err sqlite_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
     struct span device_id, struct span module_id, struct identity *ret_identity);
@@ -131,5 +151,8 @@ enum err sqlite_event_read(struct store_txn *txn, int64_t hub_id, const struct e
 enum err sqlite_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next);
 enum err sqlite_event_prune(
     struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit, size_t *ret_dropped);
+
+enum err sqlite_event_minutes(
+    struct store_txn *txn, int64_t hub_id, int64_t first, size_t count, uint64_t *ret_events);
 
 #endif

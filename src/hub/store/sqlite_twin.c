@@ -96,11 +96,9 @@ static enum err why_unchanged(
     return err == ERR_NONE ? ERR_PRECONDITION : err;
 }
 
-enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+static enum err update_twin(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, const struct twin_doc *twin, int64_t expected_version)
 {
-    if (expected_version == 0)
-        return insert_twin(txn, hub_id, device_id, module_id, twin);
     AUTO(query_done) struct query query = query_open(txn, SQL_TWIN_UPDATE);
     put_twin(&query, twin);
     put_key(&query, hub_id, device_id, module_id);
@@ -109,5 +107,35 @@ enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span devi
     enum err err = query_change(&query, &changed);
     if (err == ERR_NONE && changed == 0)
         return why_unchanged(txn, hub_id, device_id, module_id);
+    return err;
+}
+
+/* Without the word in it the text need not be read. */
+static struct span state_source(struct span reported)
+{
+    static const char word[] = "\"latest_state\"";
+    bool there = memmem(reported.ptr, reported.len, word, sizeof(word) - 1) != NULL;
+    return there ? reported : SPAN_LIT("{}");
+}
+
+static enum err put_latest_state(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, struct span reported)
+{
+    if (module_id.len == 0)
+        return ERR_NONE;
+    AUTO(query_done) struct query query = query_open(txn, SQL_LATEST_STATE_PUT);
+    query_put_text(&query, state_source(reported));
+    put_key(&query, hub_id, device_id, module_id);
+    return query_change(&query, NULL);
+}
+
+enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct twin_doc *twin, int64_t expected_version)
+{
+    enum err err = expected_version == 0
+                       ? insert_twin(txn, hub_id, device_id, module_id, twin)
+                       : update_twin(txn, hub_id, device_id, module_id, twin, expected_version);
+    if (err == ERR_NONE)
+        err = put_latest_state(txn, hub_id, device_id, module_id, twin->reported.values);
     return err;
 }

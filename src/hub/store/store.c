@@ -89,10 +89,80 @@ enum err store_account_get(
     return txn->driver->account_get(txn, arena, user, ret_account);
 }
 
+enum err store_account_list(
+    struct store_txn *txn, struct arena *arena, struct account **ret_accounts, size_t *ret_count)
+{
+    return txn->driver->account_list(txn, arena, ret_accounts, ret_count);
+}
+
 enum err store_account_put(struct store_txn *txn, const struct account *account)
 {
     must(txn->writable);
     return txn->driver->account_put(txn, account);
+}
+
+enum err store_account_delete(struct store_txn *txn, struct span user)
+{
+    must(txn->writable);
+    return txn->driver->account_delete(txn, user);
+}
+
+enum err store_web_session_get(struct store_txn *txn, struct arena *arena, struct span token_hash,
+    struct web_session *ret_session)
+{
+    return txn->driver->web_session_get(txn, arena, token_hash, ret_session);
+}
+
+enum err store_web_session_insert(
+    struct store_txn *txn, const struct web_session *session, size_t keep)
+{
+    must(txn->writable && keep > 0 && session->token_hash.len > 0);
+    return txn->driver->web_session_insert(txn, session, keep);
+}
+
+enum err store_web_session_touch(struct store_txn *txn, struct span token_hash, int64_t used_us)
+{
+    must(txn->writable);
+    return txn->driver->web_session_touch(txn, token_hash, used_us);
+}
+
+enum err store_web_session_delete(struct store_txn *txn, struct span token_hash)
+{
+    must(txn->writable);
+    return txn->driver->web_session_delete(txn, token_hash);
+}
+
+enum err store_web_session_delete_user(
+    struct store_txn *txn, struct span user, struct span but_token_hash)
+{
+    must(txn->writable);
+    return txn->driver->web_session_delete_user(txn, user, but_token_hash);
+}
+
+enum err store_web_session_prune(
+    struct store_txn *txn, int64_t created_before_us, int64_t used_before_us)
+{
+    must(txn->writable);
+    return txn->driver->web_session_prune(txn, created_before_us, used_before_us);
+}
+
+enum err store_audit_append(struct store_txn *txn, const struct audit_entry *entry)
+{
+    must(txn->writable);
+    return txn->driver->audit_append(txn, entry);
+}
+
+enum err store_audit_read(struct store_txn *txn, const struct audit_range *range,
+    audit_visitor *visit, void *self, uint64_t *ret_before)
+{
+    return txn->driver->audit_read(txn, range, visit, self, ret_before);
+}
+
+enum err store_audit_prune(
+    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped)
+{
+    must(txn->writable);
+    return txn->driver->audit_prune(txn, before_us, limit, ret_dropped);
 }
 
 enum err store_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
@@ -223,4 +293,10 @@ enum err store_event_prune(
 {
     must(txn->writable);
     return txn->driver->event_prune(txn, hub_id, before_us, limit, ret_dropped);
+}
+
+enum err store_event_minutes(
+    struct store_txn *txn, int64_t hub_id, int64_t first, size_t count, uint64_t *ret_events)
+{
+    return txn->driver->event_minutes(txn, hub_id, first, count, ret_events);
 }

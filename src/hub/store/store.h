@@ -78,18 +78,101 @@ enum err store_hub_put(
     struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id) MUST_USE;
 enum err store_hub_delete(struct store_txn *txn, int64_t hub_id) MUST_USE; /* with all it holds */
 
-/* ---- accounts of the server (the administrator; the portal's users) ------------------------- */
+/* ---- accounts of the server: the people who use the portal, and its administrators ---------- */
+
+/* Each may what those before it may, and more. */
+enum role { ROLE_NONE, ROLE_READER, ROLE_OPERATOR, ROLE_ADMINISTRATOR };
+
+#define GRANT_EVERY_HUB 0
+
+struct grant {
+    int64_t hub_id; /* GRANT_EVERY_HUB: every hub, and the server itself */
+    enum role role;
+};
 
 struct account {
     struct span user;
     struct span password_hash; /* Argon2id, encoded form */
-    struct span role;          /* "administrator" | "operator" | "reader" */
-    bool must_change;          /* the password is the one-time one */
+    struct grant *grants;      /* at most one a hub; they go with their hub */
+    size_t grant_count;
+    bool must_change; /* the password is the one-time one */
+    bool disabled;
 };
 
 enum err store_account_get(struct store_txn *txn, struct arena *arena, struct span user,
     struct account *ret_account) MUST_USE; /* ERR_NOT_FOUND */
+/* All of them, by name. */
+enum err store_account_list(struct store_txn *txn, struct arena *arena,
+    struct account **ret_accounts, size_t *ret_count) MUST_USE;
+/* Makes an account or replaces one with its grants, whose hubs must exist. */
 enum err store_account_put(struct store_txn *txn, const struct account *account) MUST_USE;
+/* With its grants and sessions; ERR_NOT_FOUND. */
+enum err store_account_delete(struct store_txn *txn, struct span user) MUST_USE;
+
+/* ---- web sessions: who is signed in to the portal ------------------------------------------- */
+
+/* The token itself is never stored. */
+struct web_session {
+    struct span token_hash; /* SHA-256, 32 bytes */
+    struct span user;       /* of an account that exists */
+    int64_t created_us;
+    int64_t used_us; /* about when it was last used */
+    struct span address;
+    struct span agent; /* what the browser calls itself */
+};
+
+enum err store_web_session_get(struct store_txn *txn, struct arena *arena, struct span token_hash,
+    struct web_session *ret_session) MUST_USE; /* ERR_NOT_FOUND */
+/* Adds one, and drops the user's oldest beyond `keep`. */
+enum err store_web_session_insert(
+    struct store_txn *txn, const struct web_session *session, size_t keep) MUST_USE;
+enum err store_web_session_touch(
+    struct store_txn *txn, struct span token_hash, int64_t used_us) MUST_USE;
+enum err store_web_session_delete(struct store_txn *txn, struct span token_hash) MUST_USE;
+/* All of a user but the one with this token (empty: all). */
+enum err store_web_session_delete_user(
+    struct store_txn *txn, struct span user, struct span but_token_hash) MUST_USE;
+/* Drops those made, or last used, before these times. */
+enum err store_web_session_prune(
+    struct store_txn *txn, int64_t created_before_us, int64_t used_before_us) MUST_USE;
+
+/* ---- the audit log: who changed what -------------------------------------------------------- */
+
+struct audit_entry {
+    uint64_t id; /* given by the store: grows */
+    int64_t time_us;
+    struct span user;    /* an account, or the policy of a token */
+    struct span origin;  /* "portal" | "rest" | "cli" | … */
+    struct span address; /* from where */
+    struct span hub;     /* its name; empty: the server itself */
+    struct span action;
+    struct span target;
+    struct span outcome;
+    struct span detail; /* JSON object text */
+};
+
+enum err store_audit_append(struct store_txn *txn, const struct audit_entry *entry) MUST_USE;
+
+struct audit_range {
+    struct span search; /* part of any text, without regard to the case of ASCII letters */
+    struct span user;   /* exactly; empty: any */
+    struct span hub;    /* without regard to case; empty: any */
+    int64_t since_us;
+    int64_t until_us; /* not this time itself */
+    uint64_t before;  /* only entries behind this one; UINT64_MAX: from the newest */
+    size_t limit;
+    size_t limit_bytes; /* ends behind the entry that passes it */
+};
+
+typedef enum err audit_visitor(void *self, const struct audit_entry *entry);
+
+/* Walks from the newest to the oldest; `*ret_before` is where a later read goes on, 0 at the end.
+ * One call looks at a bounded number of entries: it may give none although there are more. */
+enum err store_audit_read(struct store_txn *txn, const struct audit_range *range,
+    audit_visitor *visit, void *self, uint64_t *ret_before) MUST_USE;
+/* Drops entries from before this time, at most `limit`. */
+enum err store_audit_prune(
+    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped) MUST_USE;
 
 /* ---- identities: devices and modules -------------------------------------------------------- */
 
@@ -154,6 +237,9 @@ struct identity_counts {
     uint64_t enabled_devices;
     uint64_t modules_of_device; /* of the device asked about */
     uint64_t connected_devices;
+    uint64_t modules;         /* of all devices */
+    uint64_t success_modules; /* of these, with "latest_state" "success" in reported */
+    uint64_t failed_modules;  /* likewise "failed" */
 };
 
 /* Counts; `device_id` may be empty. Constant time but for the modules of one device. */
@@ -302,5 +388,10 @@ enum err store_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_n
 /* Drops events enqueued before `before_us`, at most `limit`. */
 enum err store_event_prune(struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit,
     size_t *ret_dropped) MUST_USE;
+
+/* How many events came in each of `count` minutes from minute `first` (since 1970) on. Kept as long
+ * as events are. */
+enum err store_event_minutes(struct store_txn *txn, int64_t hub_id, int64_t first, size_t count,
+    uint64_t *ret_events) MUST_USE;
 
 #endif

@@ -22,7 +22,27 @@ struct store_driver {
 
     enum err (*account_get)(
         struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account);
+    enum err (*account_list)(struct store_txn *txn, struct arena *arena,
+        struct account **ret_accounts, size_t *ret_count);
     enum err (*account_put)(struct store_txn *txn, const struct account *account);
+    enum err (*account_delete)(struct store_txn *txn, struct span user);
+
+    enum err (*web_session_get)(struct store_txn *txn, struct arena *arena, struct span token_hash,
+        struct web_session *ret_session);
+    enum err (*web_session_insert)(
+        struct store_txn *txn, const struct web_session *session, size_t keep);
+    enum err (*web_session_touch)(struct store_txn *txn, struct span token_hash, int64_t used_us);
+    enum err (*web_session_delete)(struct store_txn *txn, struct span token_hash);
+    enum err (*web_session_delete_user)(
+        struct store_txn *txn, struct span user, struct span but_token_hash);
+    enum err (*web_session_prune)(
+        struct store_txn *txn, int64_t created_before_us, int64_t used_before_us);
+
+    enum err (*audit_append)(struct store_txn *txn, const struct audit_entry *entry);
+    enum err (*audit_read)(struct store_txn *txn, const struct audit_range *range,
+        audit_visitor *visit, void *self, uint64_t *ret_before);
+    enum err (*audit_prune)(
+        struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
 
     enum err (*identity_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
         struct span device_id, struct span module_id, struct identity *ret_identity);
@@ -68,6 +88,8 @@ struct store_driver {
     enum err (*event_next)(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next);
     enum err (*event_prune)(struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit,
         size_t *ret_dropped);
+    enum err (*event_minutes)(
+        struct store_txn *txn, int64_t hub_id, int64_t first, size_t count, uint64_t *ret_events);
 };
 
 struct store {

@@ -179,7 +179,9 @@ static void the_store_holds_the_hub_its_policies_and_the_administrator(void **st
         assert_false(span_eq(hub->policies[i].primary_key, hub->policies[i].secondary_key));
     }
     assert_true(listed.account.must_change);
-    assert_true(span_is(listed.account.role, "administrator"));
+    assert_int_equal(listed.account.grant_count, 1);
+    assert_int_equal(listed.account.grants[0].hub_id, GRANT_EVERY_HUB);
+    assert_int_equal(listed.account.grants[0].role, ROLE_ADMINISTRATOR);
     char *password = strstr(output, "\"password\":\"") + strlen("\"password\":\"");
     struct span typed = {password, PASSWORD_GENERATED_SIZE - 1};
     assert_true(password_matches(typed, listed.account.password_hash.ptr));

@@ -16,14 +16,18 @@ static enum err run_put_account(struct store_job *job, struct store_txn *txn)
 }
 
 /* Cheap costs: what is tried here is not Argon2. */
-static void make_account(const char *user, const char *password, const char *role)
+static void make_account(const char *user, const char *password, enum role role)
 {
+    struct grant grant = {GRANT_EVERY_HUB, role};
     char hash[128];
     assert_int_equal(argon2id_hash_encoded(1, 64, 1, password, strlen(password), "saltsaltsalt", 12,
                          32, hash, sizeof(hash)),
         ARGON2_OK);
     struct account_job put = {.job = {.run = run_put_account},
-        .account = {.user = span_of(user), .password_hash = span_of(hash), .role = span_of(role)}};
+        .account = {.user = span_of(user),
+            .password_hash = span_of(hash),
+            .grants = &grant,
+            .grant_count = 1}};
     assert_int_equal(store_run(world.store, STORE_WRITE, &put.job), ERR_NONE);
 }
 
@@ -57,8 +61,8 @@ static void only_an_administrator_manages_hubs(void **state UNUSED)
         {":", 401, "IotHubUnauthorized"},
         {"reader:abc", 401, "IotHubUnauthorizedAccess"},
     };
-    make_account("admin", "se:cret", "administrator");
-    make_account("reader", "abc", "reader");
+    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
+    make_account("reader", "abc", ROLE_READER);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct answer answer =
             ask_with(basic(rows[i].credentials), "any.host", "GET", "/gemel/v1/hubs", NULL, NULL);
@@ -75,7 +79,7 @@ static void only_an_administrator_manages_hubs(void **state UNUSED)
 
 static void a_hub_is_made_used_and_deleted(void **state UNUSED)
 {
-    make_account("admin", "se:cret", "administrator");
+    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
     struct answer made = ask_admin("POST", "/gemel/v1/hubs",
         "{\"name\":\"Second\",\"hostNames\":[\"Second.Local:443\",\"alias.local\"]}");
     assert_int_equal(made.status, 201);
@@ -122,7 +126,7 @@ static void a_hub_that_cannot_be_is_refused(void **state UNUSED)
         {"{\"name\":\"h1\",\"hostName\":\"x.local\"}", 409},
         {"{\"name\":\"h2\",\"hostName\":\"HUB.local\"}", 409},
     };
-    make_account("admin", "se:cret", "administrator");
+    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct answer answer = ask_admin("POST", "/gemel/v1/hubs", rows[i].body);
         if (answer.status != rows[i].status)
@@ -134,7 +138,7 @@ static void a_hub_that_cannot_be_is_refused(void **state UNUSED)
 static void deleting_a_hub_ends_its_sessions(void **state UNUSED)
 {
     struct heard heard;
-    make_account("admin", "se:cret", "administrator");
+    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
     make_device("d1");
     struct session session = connect_device("d1", &heard);
     assert_int_equal(ask_admin("DELETE", "/gemel/v1/hubs/h1", NULL).status, 204);

@@ -168,6 +168,103 @@ static void a_copy_is_a_whole_database_and_replaces_nothing(void **state)
     assert_int_not_equal(access(copy, F_OK), 0);
 }
 
+/* ---- from the schema before ------------------------------------------------------------------ */
+
+static const struct {
+    int number;
+    const char *sql;
+} schema_steps[] = {
+#define STEP(number, what, sql) {number, sql},
+#include "sqlite_schema.def"
+#undef STEP
+};
+
+/* A database as a program left it that knew the first `count` steps. */
+static void make_older_schema(size_t count)
+{
+    drop_files();
+    run_sql(
+        "PRAGMA application_id = 0x47454D4C;"
+        "CREATE TABLE schema_step (number INTEGER PRIMARY KEY, taken_s INTEGER NOT NULL) STRICT");
+    for (size_t i = 0; i < count; i++) {
+        char noted[64];
+        run_sql(schema_steps[i].sql);
+        snprintf(
+            noted, sizeof(noted), "INSERT INTO schema_step VALUES (%d, 0)", schema_steps[i].number);
+        run_sql(noted);
+    }
+    run_sql("INSERT INTO hub VALUES (7, 'h', 0);"
+            "INSERT INTO hub_counter (hub_id) VALUES (7);"
+            "INSERT INTO account VALUES ('admin', '$hash', 'administrator', 1),"
+            "  ('op', '$hash', 'operator', 0), ('re', '$hash', 'reader', 0);");
+    static const char *const modules[][2] = {{"", "{\"latest_state\":\"success\"}"},
+        {"m1", "{\"latest_state\":\"success\"}"}, {"m2", "{\"latest_state\":\"failed\"}"},
+        {"m3", "{}"}};
+    for (size_t i = 0; i < COUNT_OF(modules); i++) {
+        char sql[1024];
+        snprintf(sql, sizeof(sql),
+            "INSERT INTO identity VALUES (%zu, 7, 'd', '%s', 1, 1, 1, '', 0, 0, 0, 0, 0, 0, '', '',"
+            " '', '', '', 0, '', '', '');"
+            "INSERT INTO twin VALUES (%zu, 1, 1, '{}', '{}', '{}', 1, '%s', '{}', 1)",
+            i + 1, modules[i][0], i + 1, modules[i][1]);
+        run_sql(sql);
+    }
+}
+
+struct migrated_job {
+    struct store_job job;
+    struct arena arena;
+    struct account *accounts;
+    size_t count;
+    struct identity_counts counts;
+};
+
+static enum err read_migrated(struct store_job *job, struct store_txn *txn)
+{
+    struct migrated_job *read = (struct migrated_job *)job;
+    enum err err = store_account_list(txn, &read->arena, &read->accounts, &read->count);
+    return err == ERR_NONE ? store_identity_count(txn, 7, SPAN_NONE, &read->counts) : err;
+}
+
+static void check_migration(size_t count)
+{
+    static const struct {
+        const char *user;
+        enum role role;
+    } expected[] = {{"admin", ROLE_ADMINISTRATOR}, {"op", ROLE_OPERATOR}, {"re", ROLE_READER}};
+    struct store *store = NULL;
+    struct why why = {0};
+    make_older_schema(count);
+    if (open_store(false, &store, &why) != ERR_NONE)
+        fail_msg("%s", why.text);
+    struct migrated_job read = {.job = {.run = read_migrated}};
+    assert_int_equal(store_run(store, STORE_READ, &read.job), ERR_NONE);
+    assert_int_equal(read.count, COUNT_OF(expected));
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        const struct account *account = &read.accounts[i];
+        assert_true(span_is(account->user, expected[i].user));
+        assert_true(span_is(account->password_hash, "$hash"));
+        assert_int_equal(account->must_change, i == 0);
+        assert_false(account->disabled);
+        assert_int_equal(account->grant_count, 1);
+        assert_int_equal(account->grants[0].hub_id, GRANT_EVERY_HUB);
+        assert_int_equal(account->grants[0].role, expected[i].role);
+    }
+    assert_int_equal(read.counts.devices, 1);
+    assert_int_equal(read.counts.modules, 3);
+    assert_int_equal(read.counts.success_modules, 1);
+    assert_int_equal(read.counts.failed_modules, 1);
+    arena_done(&read.arena);
+    store_close(store);
+}
+
+static void an_older_database_keeps_its_accounts_and_is_counted(void **state)
+{
+    (void)state;
+    check_migration(1);
+    check_migration(2);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -190,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_database_is_made_only_when_asked_for),
         cmocka_unit_test(a_file_that_is_none_of_ours_is_refused),
         cmocka_unit_test(a_schema_of_the_future_is_refused),
+        cmocka_unit_test(an_older_database_keeps_its_accounts_and_is_counted),
         cmocka_unit_test(a_damaged_page_is_an_error_and_no_crash),
         cmocka_unit_test(a_copy_is_a_whole_database_and_replaces_nothing),
     };
