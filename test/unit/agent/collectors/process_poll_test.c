@@ -36,6 +36,8 @@ static void remove_process(struct fixture *f, pid_t pid)
     char path[128];
     snprintf(path, sizeof(path), "%s/%d/stat", f->dir, (int)pid);
     unlink(path);
+    snprintf(path, sizeof(path), "%s/%d/cmdline", f->dir, (int)pid);
+    unlink(path);
     snprintf(path, sizeof(path), "%s/%d", f->dir, (int)pid);
     rmdir(path);
 }
@@ -177,6 +179,40 @@ static void a_fork_is_told_when_it_starts_a_program(void **state)
     assert_int_equal(told, 2);
 }
 
+static void set_command_line(struct fixture *f, pid_t pid, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%d/cmdline", f->dir, (int)pid);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void a_program_is_told_when_it_has_its_command_line(void **state)
+{
+    struct fixture *f = *state;
+    open_poll(f);
+    add_process(f, 70, 5, 0);
+    set_command_line(f, 70, "");
+    assert_int_equal(look(f), 0);
+    set_command_line(f, 70, "x");
+    assert_int_equal(look(f), 1);
+    assert_int_equal(look(f), 0);
+}
+
+static void a_program_that_never_has_one_is_told_after_a_while(void **state)
+{
+    struct fixture *f = *state;
+    open_poll(f);
+    add_process(f, 70, 5, 0);
+    set_command_line(f, 70, "");
+    size_t told = 0;
+    for (unsigned i = 0; i < 20; i++)
+        told += look(f);
+    assert_int_equal(told, 1);
+}
+
 static void thousands_of_processes_are_told_apart(void **state)
 {
     struct fixture *f = *state;
@@ -252,6 +288,8 @@ int main(void)
         TEST(a_directory_made_again_for_the_same_process_is_not_new),
         TEST(kernel_threads_and_other_files_are_no_processes),
         TEST(a_fork_is_told_when_it_starts_a_program),
+        TEST(a_program_is_told_when_it_has_its_command_line),
+        TEST(a_program_that_never_has_one_is_told_after_a_while),
         TEST(thousands_of_processes_are_told_apart),
         TEST(without_memory_the_next_look_finds_it),
         TEST(a_directory_that_is_not_there_is_refused_with_a_reason),
