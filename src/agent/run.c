@@ -48,7 +48,6 @@ struct agent {
     int64_t watchdog_us;
     int64_t watchdog_due_us;
     bool connected;
-    bool news; /* the uplink told the others something that they have not acted upon */
     bool stopping;
     bool closing;
     int64_t stop_due_us;
@@ -129,7 +128,6 @@ static enum err on_apply(
 static void on_connected(void *self)
 {
     struct agent *agent = self;
-    agent->news = true;
     agent->connected = true;
     sender_connected(agent->sender);
     config_connected(agent->config);
@@ -138,7 +136,6 @@ static void on_connected(void *self)
 static void on_lost(void *self)
 {
     struct agent *agent = self;
-    agent->news = true;
     agent->connected = false;
     sender_lost(agent->sender);
     config_lost(agent->config);
@@ -147,21 +144,18 @@ static void on_lost(void *self)
 static void on_answer(void *self, uint32_t request, int status, struct span body)
 {
     struct agent *agent = self;
-    agent->news = true;
     config_answer(agent->config, request, status, body);
 }
 
 static void on_desired(void *self, int64_t version, struct span patch)
 {
     struct agent *agent = self;
-    agent->news = true;
     config_desired(agent->config, version, patch);
 }
 
 static void on_delivered(void *self, int token)
 {
     struct agent *agent = self;
-    agent->news = true;
     sender_acked(agent->sender, token);
 }
 
@@ -382,13 +376,12 @@ static bool run_stop(struct agent *agent)
     return uplink_stopped(agent->uplink);
 }
 
-/* Does what is due; returns when there is more to do: at once where the uplink's last word gives
- * the others work. */
+/* Does what is due; returns when there is more to do. The uplink hands out what came before the
+ * others look at what is due, and not again after: what comes meanwhile wakes the next round. */
 static int64_t run_due(struct agent *agent)
 {
     int64_t due = collectors_run(agent->collectors);
     uplink_run(agent->uplink);
-    agent->news = false;
     due = earlier(due, config_run(agent->config));
     due = earlier(due, outbox_expire(agent->outbox));
     due = earlier(due, sender_run(agent->sender));
@@ -405,8 +398,7 @@ static int64_t run_due(struct agent *agent)
     }
     if (agent->watchdog_us > 0)
         due = earlier(due, agent->watchdog_due_us);
-    due = earlier(due, uplink_run(agent->uplink));
-    return agent->news ? now_of(agent) : due;
+    return earlier(due, uplink_due(agent->uplink));
 }
 
 static void wait_until(struct agent *agent, int64_t due_us)
@@ -431,11 +423,9 @@ static void loop(struct agent *agent)
         int64_t due;
         if (agent->stopping) {
             uplink_run(agent->uplink);
-            agent->news = false;
             if (run_stop(agent))
                 return;
-            due = earlier(agent->stop_due_us, uplink_run(agent->uplink));
-            due = agent->news ? now_of(agent) : due;
+            due = earlier(agent->stop_due_us, uplink_due(agent->uplink));
         } else {
             due = run_due(agent);
         }

@@ -457,6 +457,11 @@ int64_t uplink_run(struct uplink *uplink)
     }
     if (uplink->state != STOPPED && now_of(uplink) >= uplink->due_us)
         overdue(uplink);
+    return uplink_due(uplink);
+}
+
+int64_t uplink_due(const struct uplink *uplink)
+{
     return uplink->state == STOPPED ? INT64_MAX : uplink->due_us;
 }
 

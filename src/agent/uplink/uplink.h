@@ -48,6 +48,9 @@ void uplink_free(struct uplink *uplink); /* the link is its owner's; NULL is fin
 /* Handles what the link has to say and what is due; returns when it wants to be called again. */
 int64_t uplink_run(struct uplink *uplink);
 
+/* Says when that is, without handling anything: after the calls below it may have changed. */
+int64_t uplink_due(const struct uplink *uplink);
+
 /* Ask for the twin, report, publish an event message. ERR_UNAVAILABLE: not connected now. The
  * answers come by the functions above. */
 enum err uplink_read_twin(struct uplink *uplink, uint32_t request) MUST_USE;
