@@ -297,25 +297,7 @@ static enum err read_key(
     return ERR_NONE;
 }
 
-/* ---- the door -------------------------------------------------------------------------------- */
-
-enum err certificates_make(
-    const char *directory, const struct span *names, size_t count, int64_t now_us, struct why *why)
-{
-    AUTO(free_key) EVP_PKEY *ca_key = EVP_EC_gen("P-256");
-    AUTO(free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
-    if (ca_key == NULL || key == NULL)
-        return fail_crypto(why, "making the keys");
-    AUTO(free_certificate) X509 *ca = NULL;
-    enum err err = make_ca(ca_key, now_us, &ca, why);
-    if (err == ERR_NONE)
-        err = write_key(directory, CERTIFICATES_CA_KEY_FILE, ca_key, why);
-    if (err == ERR_NONE)
-        err = write_certificates(directory, CERTIFICATES_CA_FILE, ca, NULL, why);
-    if (err == ERR_NONE)
-        err = write_key(directory, CERTIFICATES_SERVER_KEY_FILE, key, why);
-    return err == ERR_NONE ? certificates_renew(directory, names, count, now_us, why) : err;
-}
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static enum err renew(const char *directory, GENERAL_NAMES *names, int64_t now_us, struct why *why)
 {
@@ -339,14 +321,30 @@ static enum err renew(const char *directory, GENERAL_NAMES *names, int64_t now_u
     return err;
 }
 
-enum err certificates_renew(
+enum err certificates_make(
     const char *directory, const struct span *names, size_t count, int64_t now_us, struct why *why)
 {
+    AUTO(free_key) EVP_PKEY *ca_key = EVP_EC_gen("P-256");
+    AUTO(free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
+    if (ca_key == NULL || key == NULL)
+        return fail_crypto(why, "making the keys");
+    AUTO(free_certificate) X509 *ca = NULL;
+    enum err err = make_ca(ca_key, now_us, &ca, why);
+    if (err == ERR_NONE)
+        err = write_key(directory, CERTIFICATES_CA_KEY_FILE, ca_key, why);
+    if (err == ERR_NONE)
+        err = write_certificates(directory, CERTIFICATES_CA_FILE, ca, NULL, why);
+    if (err == ERR_NONE)
+        err = write_key(directory, CERTIFICATES_SERVER_KEY_FILE, key, why);
+    if (err != ERR_NONE)
+        return err;
     AUTO(free_names) GENERAL_NAMES *general = new_names(names, count);
     if (general == NULL)
         return fail(ERR_ARGUMENT, why, "a host name cannot stand in a certificate");
     return renew(directory, general, now_us, why);
 }
+
+/* ---- keeping --------------------------------------------------------------------------------- */
 
 static bool ends_within(const X509 *certificate, unsigned days, int64_t now_us)
 {
@@ -360,14 +358,105 @@ static bool has_file(const char *directory, const char *name)
     return data_file_read(directory, name, &bytes, NULL) != ERR_NOT_FOUND;
 }
 
+/* Whether the server certificate is ours to replace. */
+static enum err is_ours(const char *directory, X509 *server, bool *ret_ours, struct why *why)
+{
+    *ret_ours = false;
+    if (!has_file(directory, CERTIFICATES_CA_KEY_FILE) ||
+        !has_file(directory, CERTIFICATES_CA_FILE))
+        return ERR_NONE;
+    AUTO(free_certificate) X509 *ca = NULL;
+    enum err err = read_certificate(directory, CERTIFICATES_CA_FILE, &ca, why);
+    if (err != ERR_NONE)
+        return err;
+    *ret_ours = X509_verify(server, X509_get0_pubkey(ca)) == 1;
+    ERR_clear_error();
+    return ERR_NONE;
+}
+
+static bool has_name(GENERAL_NAMES *names, GENERAL_NAME *wanted)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(names, i), wanted) == 0)
+            return true;
+    return false;
+}
+
+static bool same_names(GENERAL_NAMES *present, GENERAL_NAMES *wanted)
+{
+    if (present == NULL || sk_GENERAL_NAME_num(present) != sk_GENERAL_NAME_num(wanted))
+        return false;
+    for (int i = 0; i < sk_GENERAL_NAME_num(wanted); i++)
+        if (!has_name(present, sk_GENERAL_NAME_value(wanted, i)))
+            return false;
+    return true;
+}
+
+static bool covers(X509 *server, struct span name)
+{
+    char text[256];
+    if (!span_copy(name, text, sizeof(text)))
+        return false;
+    return X509_check_ip_asc(server, text, 0) == 1 ||
+           X509_check_host(server, text, 0, 0, NULL) == 1;
+}
+
+/* What to say of a certificate that is not ours. */
+static enum err check_covered(X509 *server, const struct span *names, size_t count, struct why *why)
+{
+    AUTO(buf_done) struct buf missing = BUF_EMPTY;
+    for (size_t i = 0; i < count; i++)
+        if (!covers(server, names[i]))
+            buf_add_format(&missing, "%s%.*s", missing.len == 0 ? "" : ", ", SPAN_ARG(names[i]));
+    ERR_clear_error();
+    if (missing.failed)
+        return ERR_MEMORY;
+    if (missing.len == 0)
+        return ERR_NONE;
+    return fail(ERR_REFUSED, why,
+        "the server's certificate does not cover %.*s, and was not made here: put one that does "
+        "into its place and send SIGHUP",
+        SPAN_ARG(buf_span(&missing)));
+}
+
+enum err certificates_cover(const char *directory, const struct span *names, size_t count,
+    int64_t now_us, bool *ret_renewed, struct why *why)
+{
+    AUTO(free_certificate) X509 *server = NULL;
+    bool ours = false;
+    enum err err = read_certificate(directory, CERTIFICATES_SERVER_FILE, &server, why);
+    if (err == ERR_NONE)
+        err = is_ours(directory, server, &ours, why);
+    if (err == ERR_NONE && !ours) {
+        err = check_covered(server, names, count, why);
+        if (err == ERR_NONE)
+            *ret_renewed = false;
+    }
+    if (err != ERR_NONE || !ours)
+        return err;
+    AUTO(free_names) GENERAL_NAMES *wanted = new_names(names, count);
+    if (wanted == NULL)
+        return fail(ERR_ARGUMENT, why, "a host name cannot stand in a certificate");
+    AUTO(free_names)
+    GENERAL_NAMES *present = X509_get_ext_d2i(server, NID_subject_alt_name, NULL, NULL);
+    bool due = !same_names(present, wanted);
+    if (due)
+        err = renew(directory, wanted, now_us, why);
+    if (err == ERR_NONE)
+        *ret_renewed = due;
+    return err;
+}
+
 enum err certificates_renew_if_due(
     const char *directory, unsigned days, int64_t now_us, bool *ret_renewed, struct why *why)
 {
     AUTO(free_certificate) X509 *server = NULL;
+    bool due = false;
     enum err err = read_certificate(directory, CERTIFICATES_SERVER_FILE, &server, why);
+    if (err == ERR_NONE && ends_within(server, days, now_us))
+        err = is_ours(directory, server, &due, why);
     if (err != ERR_NONE)
         return err;
-    bool due = has_file(directory, CERTIFICATES_CA_KEY_FILE) && ends_within(server, days, now_us);
     if (due) {
         AUTO(free_names)
         GENERAL_NAMES *names = X509_get_ext_d2i(server, NID_subject_alt_name, NULL, NULL);

@@ -6,7 +6,9 @@
  *   ca.pem  ca.key  server.pem (server certificate, then the CA's)  server.key
  *
  * A renewal keeps the server's key and replaces server.pem alone, so that a crash never leaves a
- * certificate beside another one's key. Not for use from two threads at once on one directory.
+ * certificate beside another one's key. A server.pem that the CA here did not sign, or whose CA's
+ * key is not here, comes from elsewhere and is never replaced. Not for use from two threads at once
+ * on one directory.
  */
 #ifndef GEMEL_HUB_CERTIFICATES_H
 #define GEMEL_HUB_CERTIFICATES_H
@@ -26,14 +28,18 @@ enum err certificates_make(const char *directory, const struct span *names, size
 
 /*
  * Makes a new server certificate for the names of the present one if that ends in less than `days`
- * days; does nothing if ca.key is absent (the files then come from elsewhere). `*ret_renewed`
- * tells. ERR_CORRUPT when a file is not what it should be, ERR_NOT_FOUND, ERR_IO.
+ * days, unless it comes from elsewhere. `*ret_renewed` tells. ERR_CORRUPT when a file is not what
+ * it should be, ERR_NOT_FOUND, ERR_IO.
  */
 enum err certificates_renew_if_due(const char *directory, unsigned days, int64_t now_us,
     bool *ret_renewed, struct why *why) MUST_USE;
 
-/* Makes a server certificate for these names now: when host names were added. */
-enum err certificates_renew(const char *directory, const struct span *names, size_t count,
-    int64_t now_us, struct why *why) MUST_USE;
+/*
+ * Sees to it that the server certificate stands for exactly these names (and the local ones): makes
+ * a new one if it does not. One from elsewhere need only cover them: ERR_REFUSED with the names
+ * that it does not. Other errors as above, and ERR_ARGUMENT, ERR_STORAGE_FULL.
+ */
+enum err certificates_cover(const char *directory, const struct span *names, size_t count,
+    int64_t now_us, bool *ret_renewed, struct why *why) MUST_USE;
 
 #endif

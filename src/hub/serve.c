@@ -2,6 +2,7 @@
 #include "serve.h"
 
 #include "bus.h"
+#include "certificate_keeper.h"
 #include "certificates.h"
 #include "gateway.h"
 #include "service.h"
@@ -36,6 +37,7 @@ struct server {
     struct store *store;
     struct bus *bus;
     struct service *service;
+    struct certificate_keeper *keeper;
     sigset_t signals;
 };
 
@@ -87,11 +89,14 @@ static unsigned raise_file_limit(unsigned connections)
     return possible;
 }
 
+/* A full quota of file size is an error of a write, like a full disk, and not the end. */
 static void block_signals(struct server *server)
 {
+    signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&server->signals);
     sigaddset(&server->signals, SIGTERM);
     sigaddset(&server->signals, SIGINT);
+    sigaddset(&server->signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &server->signals, NULL);
 }
 
@@ -139,6 +144,17 @@ static enum err open_gateway(struct server *server, unsigned connections, struct
     return gateway_open(&options, &server->gateway, why);
 }
 
+static enum err start_keeper(struct server *server, struct why *why)
+{
+    struct certificate_keeper_options options = {
+        .directory = server->data_dir,
+        .renew_days = server->config->gateway.renew_days,
+        .gateway = server->gateway,
+    };
+    enum err err = certificate_keeper_new(&options, &server->keeper, why);
+    return err == ERR_NONE ? certificate_keeper_start(server->keeper, why) : err;
+}
+
 static enum err open_store(struct server *server, struct why *why)
 {
     struct sqlite_options options = sqlite_options_default;
@@ -180,6 +196,8 @@ static enum err open_service(struct server *server, struct why *why)
         .limits = server->config->limits,
         .mqtt_port = gateway_mqtt_port(server->gateway),
         .https_port = gateway_https_port(server->gateway),
+        .cover_names = certificate_keeper_cover,
+        .keeper = server->keeper,
     };
     return service_open(&options, &server->service, why);
 }
@@ -197,6 +215,8 @@ static enum err open_all(struct server *server, struct why *why)
         err = open_store(server, why);
     if (err == ERR_NONE)
         err = forget_connections(server, why);
+    if (err == ERR_NONE)
+        err = start_keeper(server, why);
     if (err == ERR_NONE)
         err = open_service(server, why);
     if (err == ERR_NONE)
@@ -225,8 +245,11 @@ static int wait_signal(const struct server *server, long ns)
 static void run(const struct server *server)
 {
     int number;
-    while ((number = wait_signal(server, TICK_NS)) == 0)
+    while ((number = wait_signal(server, TICK_NS)) == 0 || number == SIGHUP) {
+        if (number == SIGHUP)
+            certificate_keeper_reload(server->keeper);
         service_tick(server->service);
+    }
     log_info("hub", "%s: finishing what is in flight", number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
@@ -236,7 +259,8 @@ static bool wait_drained(const struct server *server, unsigned seconds, bool imp
     int64_t end = clock_mono_us(&clock_system) + (int64_t)seconds * 1000000;
     while (!gateway_is_drained(server->gateway)) {
         service_release_parked(server->service);
-        if (wait_signal(server, DRAIN_LOOK_NS) != 0 && impatient)
+        int number = wait_signal(server, DRAIN_LOOK_NS);
+        if (number != 0 && number != SIGHUP && impatient)
             return false;
         if (clock_mono_us(&clock_system) >= end)
             return gateway_is_drained(server->gateway);
@@ -255,6 +279,7 @@ static bool drain(const struct server *server)
 
 static void close_all(struct server *server)
 {
+    certificate_keeper_free(server->keeper);
     gateway_close(server->gateway);
     if (server->service != NULL)
         service_close(server->service);

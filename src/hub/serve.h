@@ -3,6 +3,7 @@
  * `gemel-hub serve`: the server, from its data directory to a clean end.
  *
  *   certificates -> ports -> store -> bus -> service -> gateway: "ready …"
+ *   SIGHUP: certificate and key are read anew
  *   SIGTERM or SIGINT: the same backwards; what is in flight is answered first
  *   a second signal, or the end of gateway.drain_seconds: connections are cut
  */

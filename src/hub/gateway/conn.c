@@ -311,7 +311,8 @@ int conn_callback(
     struct conn *conn;
     switch (reason) {
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
-        tls_configure(user);
+        tls_configure(
+            user, &((struct gateway_thread *)lws_context_user(lws_get_context(wsi)))->identity);
         return 0;
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
         thread_deliver(lws_context_user(lws_get_context(wsi)));

@@ -51,7 +51,8 @@ static enum err bind_ports(
     return err;
 }
 
-static enum err make_threads(struct gateway *gateway, unsigned threads, struct why *why)
+static enum err make_threads(
+    struct gateway *gateway, unsigned threads, SSL_CTX *identity, struct why *why)
 {
     int mqtt[THREADS_MAX], https[THREADS_MAX];
     enum err err = bind_ports(gateway, threads, mqtt, https, why);
@@ -60,7 +61,7 @@ static enum err make_threads(struct gateway *gateway, unsigned threads, struct w
     for (unsigned i = 0; i < threads; i++) {
         int sockets[LISTEN_COUNT] = {[LISTEN_MQTT] = mqtt[i], [LISTEN_HTTPS] = https[i]};
         gateway->thread_count = i + 1;
-        err = thread_init(&gateway->threads[i], gateway, &gateway->options, sockets, why);
+        err = thread_init(&gateway->threads[i], gateway, &gateway->options, identity, sockets, why);
         if (err == ERR_NONE)
             continue;
         close_sockets(mqtt + i + 1, threads - i - 1);
@@ -70,6 +71,11 @@ static enum err make_threads(struct gateway *gateway, unsigned threads, struct w
     return ERR_NONE;
 }
 
+static void free_identity(SSL_CTX **identity)
+{
+    SSL_CTX_free(*identity);
+}
+
 enum err gateway_open(
     const struct gateway_options *options, struct gateway **ret_gateway, struct why *why)
 {
@@ -77,7 +83,8 @@ enum err gateway_open(
     signal(SIGPIPE, SIG_IGN);
     lws_set_log_level(LLL_ERR | LLL_WARN, hear_lws);
 
-    enum err err = tls_check_files(options->certificate_file, options->key_file, why);
+    AUTO(free_identity) SSL_CTX *identity = NULL;
+    enum err err = tls_load(options->certificate_file, options->key_file, &identity, why);
     if (err != ERR_NONE)
         return err;
     struct gateway *gateway = mem_alloc(sizeof *gateway);
@@ -89,7 +96,7 @@ enum err gateway_open(
     if (err == ERR_NONE)
         err = listen_address_parse(options->listen, &gateway->address, why);
     if (err == ERR_NONE)
-        err = make_threads(gateway, threads, why);
+        err = make_threads(gateway, threads, identity, why);
     if (err != ERR_NONE) {
         gateway_close(gateway);
         return err;
@@ -122,6 +129,63 @@ enum err gateway_start(struct gateway *gateway, struct service *service, struct 
     }
     return err;
 }
+
+/* ---- another certificate --------------------------------------------------------------------- */
+
+struct renewal {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    size_t left; /* threads that did not take it yet */
+    SSL_CTX *identity;
+};
+
+struct renewal_mail {
+    struct mail mail;
+    struct renewal *renewal;
+};
+
+static void on_renewal(struct gateway_thread *thread, struct mail *mail)
+{
+    struct renewal *renewal = lws_container_of(mail, struct renewal_mail, mail)->renewal;
+    thread_use_identity(thread, renewal->identity);
+    pthread_mutex_lock(&renewal->lock);
+    if (--renewal->left == 0)
+        pthread_cond_signal(&renewal->done);
+    pthread_mutex_unlock(&renewal->lock);
+}
+
+static void tell_threads(struct gateway *gateway, struct renewal *renewal)
+{
+    struct renewal_mail mails[THREADS_MAX];
+    must(gateway->thread_count <= THREADS_MAX);
+    renewal->left = gateway->thread_count;
+    for (size_t i = 0; i < gateway->thread_count; i++) {
+        mails[i] = (struct renewal_mail){.mail = {.deliver = on_renewal}, .renewal = renewal};
+        if (gateway->threads[i].started)
+            thread_post(&gateway->threads[i], &mails[i].mail);
+        else
+            on_renewal(&gateway->threads[i], &mails[i].mail);
+    }
+    pthread_mutex_lock(&renewal->lock);
+    while (renewal->left > 0)
+        pthread_cond_wait(&renewal->done, &renewal->lock);
+    pthread_mutex_unlock(&renewal->lock);
+}
+
+enum err gateway_reload_certificate(struct gateway *gateway, struct why *why)
+{
+    struct renewal renewal = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    AUTO(free_identity) SSL_CTX *identity = NULL;
+    enum err err =
+        tls_load(gateway->options.certificate_file, gateway->options.key_file, &identity, why);
+    if (err != ERR_NONE)
+        return err;
+    renewal.identity = identity;
+    tell_threads(gateway, &renewal);
+    return ERR_NONE;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void gateway_drain(struct gateway *gateway)
 {

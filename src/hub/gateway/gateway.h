@@ -66,6 +66,13 @@ const char *gateway_address(const struct gateway *gateway);
 /* Starts the threads, which bring their calls to the service. ERR_SERVER; then drain and close. */
 enum err gateway_start(struct gateway *gateway, struct service *service, struct why *why) MUST_USE;
 
+/*
+ * Reads certificate and key anew; connections that begin after it returned are shown them, those
+ * that are open stay as they are. Waits for the threads, so not on one of them; not once the
+ * gateway is drained. ERR_ARGUMENT: the files are not usable, and nothing changes.
+ */
+enum err gateway_reload_certificate(struct gateway *gateway, struct why *why) MUST_USE;
+
 /* Begins to drain: no new connection, what is in flight is finished, then sessions are closed. Let
  * the service answer parked calls meanwhile. */
 void gateway_drain(struct gateway *gateway);

@@ -249,8 +249,16 @@ static void start_acceptors(struct gateway_thread *thread)
     thread->accepting = true;
 }
 
+void thread_use_identity(struct gateway_thread *thread, SSL_CTX *identity)
+{
+    must(SSL_CTX_up_ref(identity) == 1);
+    SSL_CTX_free(thread->identity);
+    thread->identity = identity;
+}
+
 enum err thread_init(struct gateway_thread *thread, struct gateway *gateway,
-    const struct gateway_options *options, const int sockets[LISTEN_COUNT], struct why *why)
+    const struct gateway_options *options, SSL_CTX *identity, const int sockets[LISTEN_COUNT],
+    struct why *why)
 {
     *thread = (struct gateway_thread){
         .gateway = gateway,
@@ -261,6 +269,7 @@ enum err thread_init(struct gateway_thread *thread, struct gateway *gateway,
         .told_tick = INT64_MIN / 2,
     };
     memcpy(thread->sockets, sockets, sizeof thread->sockets);
+    thread_use_identity(thread, identity);
     thread->last_mail = &thread->mails;
     pthread_mutex_init(&thread->lock, NULL);
     must(uv_loop_init(&thread->loop) == 0);
@@ -324,6 +333,7 @@ void thread_done(struct gateway_thread *thread)
     }
     end_loop(thread);
     SSL_CTX_free(thread->no_client);
+    SSL_CTX_free(thread->identity);
     buf_done(&thread->encoder);
     mem_free(thread->chunk);
     pthread_mutex_destroy(&thread->lock);

@@ -44,6 +44,7 @@ struct gateway_thread {
     uv_timer_t ticker;
     struct lws_context *context;
     struct lws_vhost *vhosts[LISTEN_COUNT];
+    SSL_CTX *identity;  /* certificate, chain and key that new connections are shown */
     SSL_CTX *no_client; /* unused: or libwebsockets makes one for itself, and leaks it */
     int sockets[LISTEN_COUNT];
     uv_poll_t acceptors[LISTEN_COUNT];
@@ -76,7 +77,7 @@ struct gateway_thread {
 /* Prepares a thread with its listening sockets, which it takes. ERR_SERVER, ERR_MEMORY; then
  * thread_done() is still to be called. */
 enum err thread_init(struct gateway_thread *thread, struct gateway *gateway,
-    const struct gateway_options *options, const int sockets[LISTEN_COUNT],
+    const struct gateway_options *options, SSL_CTX *identity, const int sockets[LISTEN_COUNT],
     struct why *why) MUST_USE;
 enum err thread_start(struct gateway_thread *thread, struct why *why) MUST_USE;
 /* Joins, if it was started, and frees. Any other thread. */
@@ -84,6 +85,10 @@ void thread_done(struct gateway_thread *thread);
 
 /* Leaves a mail; any thread. */
 void thread_post(struct gateway_thread *thread, struct mail *mail);
+
+/* Shows new connections another certificate from now on; on its own thread, or before it started.
+ */
+void thread_use_identity(struct gateway_thread *thread, SSL_CTX *identity);
 
 /* Delivers what is in the mailbox. */
 void thread_deliver(struct gateway_thread *thread);

@@ -25,7 +25,8 @@ static enum err refuse(const char *what, const char *file, struct why *why)
     return err;
 }
 
-enum err tls_check_files(const char *certificate_file, const char *key_file, struct why *why)
+enum err tls_load(
+    const char *certificate_file, const char *key_file, SSL_CTX **ret_identity, struct why *why)
 {
     enum err err = check_readable("certificate", certificate_file, why);
     if (err == ERR_NONE)
@@ -40,12 +41,28 @@ enum err tls_check_files(const char *certificate_file, const char *key_file, str
         err = refuse("certificate", certificate_file, why);
     else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
         err = refuse("key", key_file, why);
-    SSL_CTX_free(context);
+    if (err == ERR_NONE)
+        *ret_identity = context;
+    else
+        SSL_CTX_free(context);
     return err;
 }
 
-void tls_configure(SSL_CTX *context)
+/* Per connection, because a context cannot forget a certificate: one of another kind of key would
+ * be offered beside the new one. */
+static int show_identity(SSL *ssl, void *self)
 {
+    SSL_CTX *identity = *(SSL_CTX **)self;
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_get0_chain_certs(identity, &chain);
+    SSL_certs_clear(ssl);
+    return SSL_use_cert_and_key(
+        ssl, SSL_CTX_get0_certificate(identity), SSL_CTX_get0_privatekey(identity), chain, 1);
+}
+
+void tls_configure(SSL_CTX *context, SSL_CTX **identity)
+{
+    SSL_CTX_set_cert_cb(context, show_identity, identity);
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);

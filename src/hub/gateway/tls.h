@@ -2,7 +2,8 @@
 /*
  * The hub's TLS: 1.2 and 1.3, in 1.2 only forward-secret suites with authenticated encryption
  * (RFC 7525), no renegotiation, no resumption: a session that is kept costs memory for each
- * connection, and a full handshake with an ECDSA key is cheap.
+ * connection, and a full handshake with an ECDSA key is cheap. The certificate can be replaced
+ * while connections are open: each keeps what it began with.
  */
 #ifndef GEMEL_GATEWAY_TLS_H
 #define GEMEL_GATEWAY_TLS_H
@@ -13,11 +14,15 @@
 
 #define TLS_1_2_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-/* Checks that certificate and key can be read, parsed, and belong together. ERR_ARGUMENT. */
-enum err tls_check_files(
-    const char *certificate_file, const char *key_file, struct why *why) MUST_USE;
+/*
+ * Reads certificate, chain and key, and checks that they belong together. ERR_ARGUMENT. The context
+ * that holds them is used for no connection; see SSL_CTX_up_ref() and SSL_CTX_free().
+ */
+enum err tls_load(const char *certificate_file, const char *key_file, SSL_CTX **ret_identity,
+    struct why *why) MUST_USE;
 
-/* Sets on a context what libwebsockets has no option for. */
-void tls_configure(SSL_CTX *context);
+/* Sets on a context what libwebsockets has no option for. New connections show `*identity`, as it
+ * is at that moment: it may be replaced on the context's thread. */
+void tls_configure(SSL_CTX *context, SSL_CTX **identity);
 
 #endif

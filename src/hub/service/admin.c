@@ -176,6 +176,55 @@ enum err admin_prepare_hub(struct rest *rest)
     return err;
 }
 
+/* ---- the certificate ------------------------------------------------------------------------ */
+
+/* Tells in the answer, the document of a hub, whether clients will trust the server under its
+ * names. The hub is there in any case: its names may be covered by what stands before this server.
+ */
+static enum err tell_cover(struct rest *rest, enum err cover, const struct why *why)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    struct span document = rest->call->body_out;
+    buf_add(&body, span_first(document, document.len - 1));
+    buf_add_format(&body, ",\"certificateCovers\":%s", cover == ERR_NONE ? "true" : "false");
+    if (cover != ERR_NONE)
+        write_text_member(&body, "certificateMessage", span_of(why_text(why, cover)));
+    buf_add_byte(&body, '}');
+    bool done = !body.failed && arena_span(rest->arena, buf_span(&body), &rest->call->body_out);
+    mem_wipe(body.ptr, body.len);
+    return done ? ERR_NONE : ERR_MEMORY;
+}
+
+static void covered(struct cover *cover, enum err err, const struct why *why)
+{
+    struct rest *rest = (struct rest *)((char *)cover - offsetof(struct rest, cover));
+    enum err told = ERR_NONE;
+    if (rest->call->status == 201)
+        told = tell_cover(rest, err, why);
+    rest_finish(rest, told, NULL);
+}
+
+bool hubs_await_cover(struct rest *rest)
+{
+    const struct service_options *options = &rest->service->options;
+    if (rest->cover.names == NULL || options->cover_names == NULL)
+        return false;
+    rest->cover.done = covered;
+    options->cover_names(options->keeper, &rest->cover);
+    return true;
+}
+
+/* The hubs as they will be after the commit. */
+static enum err read_new_hubs(struct rest *rest)
+{
+    enum err err = hub_table_read(rest->txn, &rest->hubs);
+    if (err == ERR_NONE)
+        err = hub_all_names(rest->hubs, rest->arena, &rest->cover.names, &rest->cover.count);
+    return err;
+}
+
+/* ---- coming and going ----------------------------------------------------------------------- */
+
 enum err admin_create_hub(struct rest *rest)
 {
     struct hub_record hub = *(const struct hub_record *)rest->input;
@@ -185,7 +234,7 @@ enum err admin_create_hub(struct rest *rest)
     if (err == ERR_NONE)
         err = store_hub_put(rest->txn, &hub, &hub.id);
     if (err == ERR_NONE)
-        err = hub_table_read(rest->txn, &rest->hubs);
+        err = read_new_hubs(rest);
     return err == ERR_NONE ? respond_hub(rest, 201, &hub) : err;
 }
 
@@ -207,6 +256,6 @@ enum err admin_delete_hub(struct rest *rest)
         err = store_hub_delete(rest->txn, id);
     }
     if (err == ERR_NONE)
-        err = hub_table_read(rest->txn, &rest->hubs);
+        err = read_new_hubs(rest);
     return err == ERR_NONE ? respond_empty(rest, 204) : err;
 }

@@ -343,6 +343,7 @@ static enum err run_operation(struct rest *rest, struct store_txn *txn, struct w
     rest->txn = txn;
     rest->why = why;
     rest->parked = false;
+    rest->cover = (struct cover){0};
     rest->call->status = 0;
     rest->call->header_count = 0;
     drop_effects(rest);
@@ -361,8 +362,11 @@ static void job_done(struct store_job *job, enum err result)
         events_park(rest);
         return;
     }
-    if (result == ERR_NONE)
+    if (result == ERR_NONE) {
         carry_out_effects(rest);
+        if (hubs_await_cover(rest))
+            return;
+    }
     struct why why = job->why;
     rest_finish(rest, result, &why);
 }

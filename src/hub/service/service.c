@@ -55,6 +55,12 @@ enum err service_open(
     service->options = *options;
     hub_cache_init(&service->hubs);
     hub_cache_put(&service->hubs, open.table);
+    err = hubs_cover_and_wait(service);
+    if (err != ERR_NONE) {
+        hub_cache_done(&service->hubs);
+        mem_free(service);
+        return err;
+    }
     must(pthread_mutex_init(&service->lock, NULL) == 0);
     must(pthread_cond_init(&service->idle, NULL) == 0);
     bus_set_event_listener(options->bus, events_appended, service);

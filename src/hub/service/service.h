@@ -37,6 +37,15 @@ struct service_limits {
 
 extern const struct service_limits service_limits_default;
 
+/* The host names of all hubs, for which the server's certificate is to stand. */
+struct cover {
+    struct cover *next;       /* the keeper's */
+    const struct span *names; /* stay until done() */
+    size_t count;
+    /* Called once, on any thread; `why` says what is not covered and what to do. */
+    void (*done)(struct cover *cover, enum err err, const struct why *why);
+};
+
 struct service_options {
     struct store *store;
     struct bus *bus;
@@ -44,9 +53,12 @@ struct service_options {
     struct service_limits limits;
     unsigned mqtt_port;  /* as clients reach it: told by GET /gemel/v1/about */
     unsigned https_port; /* likewise */
+    /* Called after hubs came or went, before that is answered; NULL: nobody keeps a certificate. */
+    void (*cover_names)(void *keeper, struct cover *cover);
+    void *keeper;
 };
 
-/* Reads the hubs into memory. */
+/* Reads the hubs into memory, and has their host names covered. */
 enum err service_open(
     const struct service_options *options, struct service **ret_service, struct why *why) MUST_USE;
 /* Call after every call came back and before the store closes. */

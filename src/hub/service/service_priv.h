@@ -44,6 +44,11 @@ void hub_cache_unlock(struct hub_cache *cache);
 const struct hub_record *hub_find_by_host(const struct hub_table *table, struct span host);
 const struct hub_record *hub_find_by_name(const struct hub_table *table, struct span name);
 const struct hub_record *hub_at(const struct hub_table *table, size_t index); /* NULL: no more */
+/* The host names of all hubs, in the arena. ERR_MEMORY. */
+enum err hub_all_names(const struct hub_table *table, struct arena *arena,
+    const struct span **ret_names, size_t *ret_count) MUST_USE;
+/* Has the certificate cover them and waits; that it cannot is the keeper's to tell. ERR_MEMORY. */
+enum err hubs_cover_and_wait(struct service *service) MUST_USE;
 bool hub_has_host(const struct hub_record *hub, struct span normal_host);
 
 /* ---- auth.c: who asks, and may he ----------------------------------------------------------- */
@@ -149,6 +154,7 @@ struct rest {
     struct effect *effects;
     struct effect *last_effect;
     struct hub_table *hubs; /* for EFFECT_HUBS: read in the same transaction */
+    struct cover cover;     /* its names, if run() changed the hubs */
     bool parked;            /* run found nothing and the call waits: no reply yet */
 };
 
@@ -185,6 +191,10 @@ enum err match_check(const struct match *match, struct span etag, struct why *wh
 /* Adds an effect, to be filled in. ERR_MEMORY. */
 enum err rest_add_effect(
     struct rest *rest, enum effect_kind kind, struct effect **ret_effect) MUST_USE;
+
+/* Waits for the certificate, if run() changed the hubs, and then replies. False: nothing to wait
+ * for. */
+bool hubs_await_cover(struct rest *rest);
 
 /* Finds a parameter of the query, decoded; the empty span if it is not there. */
 enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_value) MUST_USE;

@@ -347,6 +347,62 @@ static void a_server_certificate_is_renewed_when_due_and_only_then(void **state)
     X509_free(ca);
 }
 
+static void the_certificate_stands_for_the_names_that_are_asked_for(void **state)
+{
+    (void)state;
+    const char *first_names[] = {"hub.example"};
+    assert_int_equal(init_in(data_dir, NULL, first_names, 1), 0);
+    int64_t now_us = (int64_t)time(NULL) * 1000000;
+    const struct span one[] = {SPAN_INIT("hub.example")};
+    const struct span two[] = {SPAN_INIT("hub.example"), SPAN_INIT("south.example")};
+    bool renewed = true;
+    struct why why = {0};
+    assert_int_equal(certificates_cover(data_dir, one, 1, now_us, &renewed, &why), ERR_NONE);
+    assert_false(renewed);
+    assert_int_equal(certificates_cover(data_dir, two, 2, now_us, &renewed, &why), ERR_NONE);
+    assert_true(renewed);
+    X509 *both = load("server.pem", 0);
+    assert_int_equal(X509_check_host(both, "south.example", 0, 0, NULL), 1);
+    assert_int_equal(X509_check_ip_asc(both, "127.0.0.1", 0), 1);
+    assert_int_equal(certificates_cover(data_dir, one, 1, now_us, &renewed, &why), ERR_NONE);
+    assert_true(renewed);
+    X509 *less = load("server.pem", 0);
+    assert_int_equal(X509_check_host(less, "south.example", 0, 0, NULL), 0);
+    X509_free(both);
+    X509_free(less);
+}
+
+/* The files of one server in the directory of another stand for those of a public CA. */
+static void a_certificate_from_elsewhere_is_never_replaced(void **state)
+{
+    (void)state;
+    assert_int_equal(init_in(data_dir, NULL, NULL, 0), 0);
+    struct buf foreign = BUF_EMPTY;
+    assert_int_equal(data_file_read(data_dir, "server.pem", &foreign, NULL), ERR_NONE);
+    char second_dir[128];
+    snprintf(second_dir, sizeof(second_dir), "%s-2", data_dir);
+    const char *names[] = {"hub.example"};
+    assert_int_equal(init_in(second_dir, NULL, names, 1), 0);
+    assert_int_equal(data_file_write(second_dir, "server.pem", buf_span(&foreign), NULL), ERR_NONE);
+    const struct span wanted[] = {SPAN_INIT("localhost"), SPAN_INIT("hub.example")};
+    int64_t now_us = (int64_t)time(NULL) * 1000000;
+    bool renewed = true;
+    struct why why = {0};
+    assert_int_equal(
+        certificates_cover(second_dir, wanted, 2, now_us, &renewed, &why), ERR_REFUSED);
+    assert_non_null(strstr(why.text, "does not cover hub.example, and"));
+    assert_int_equal(certificates_cover(second_dir, wanted, 1, now_us, &renewed, &why), ERR_NONE);
+    assert_false(renewed);
+    assert_int_equal(
+        certificates_renew_if_due(second_dir, 30, now_us + 360 * DAY_US, &renewed, &why), ERR_NONE);
+    assert_false(renewed);
+    struct buf after = BUF_EMPTY;
+    assert_int_equal(data_file_read(second_dir, "server.pem", &after, NULL), ERR_NONE);
+    assert_true(span_eq(buf_span(&after), buf_span(&foreign)));
+    buf_done(&after);
+    buf_done(&foreign);
+}
+
 static void damaged_certificate_files_are_named(void **state)
 {
     (void)state;
@@ -457,6 +513,8 @@ int main(void)
         with_directory(wrong_names_are_refused_before_anything_is_made),
         with_directory(the_chain_verifies_for_every_name_and_no_other),
         with_directory(a_server_certificate_is_renewed_when_due_and_only_then),
+        with_directory(the_certificate_stands_for_the_names_that_are_asked_for),
+        with_directory(a_certificate_from_elsewhere_is_never_replaced),
         with_directory(damaged_certificate_files_are_named),
         with_directory(a_backup_of_a_running_server_can_be_restored),
     };
