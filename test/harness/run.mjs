@@ -3,7 +3,9 @@
 // they start whole hubs and agents, and on a small machine two at once would only disturb the
 // clocks of both.
 //
-//   node run.mjs BUILD-DIRECTORY RESULT-FILE [FILTER]
+//   node run.mjs BUILD-DIRECTORY RESULT-FILE [FILTER [FILE…]]
+//
+// FILTER is a part of the names of the files to run, FILEs are beginnings of them; none: all.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -15,14 +17,15 @@ const FILE_TIMEOUT_MS = 240_000;
 const here = dirname(fileURLToPath(import.meta.url));
 const test = dirname(here);
 
-function testFiles(filter) {
+function testFiles(filter, only) {
   const files = [];
   for (const folder of ['harness', 'scenario', 'conformance']) {
     const path = join(test, folder);
     const names = existsSync(path) ? readdirSync(path).sort() : [];
     files.push(...names.filter((n) => n.endsWith('.test.mjs')).map((n) => join(path, n)));
   }
-  return files.filter((file) => relative(test, file).includes(filter));
+  return files.filter((file) => relative(test, file).includes(filter)
+    && (only.length === 0 || only.some((begin) => relative(test, file).startsWith(begin))));
 }
 
 // The SDKs know no other ports than 443 and 8883, and trust a CA only if the process began with it:
@@ -67,11 +70,11 @@ function runFile(file, env) {
   });
 }
 
-const [build, resultFile, filter = ''] = process.argv.slice(2);
+const [build, resultFile, filter = '', ...only] = process.argv.slice(2);
 process.env.GEMEL_BUILD = build;
 const all = [];
 let conformance;
-for (const file of testFiles(filter)) {
+for (const file of testFiles(filter, only)) {
   const begin = Date.now();
   let result;
   if (!file.startsWith(join(test, 'conformance'))) {

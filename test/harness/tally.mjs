@@ -3,7 +3,8 @@
 // skipped and why, and ends with the line that people and scripts read. Exit status: any failure.
 //
 //   DIRECTORY/asan.json, tsan.json   Meson's testlog.json: one JSON object a line, TAP in "stdout"
-//   DIRECTORY/node.json              [{"file","name","result":"ok"|"failed"|"skipped","why"}]
+//   DIRECTORY/node-asan.json, node-tsan.json
+//                                    [{"file","name","result":"ok"|"failed"|"skipped","why"}]
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -43,7 +44,8 @@ export function readMeson(text, build) {
 export function tally(directory, write) {
   const rows = [];
   for (const [file, read] of [['asan.json', (text) => readMeson(text, 'asan')],
-    ['tsan.json', (text) => readMeson(text, 'tsan')], ['node.json', JSON.parse]]) {
+    ['tsan.json', (text) => readMeson(text, 'tsan')], ['node-asan.json', JSON.parse],
+    ['node-tsan.json', (text) => JSON.parse(text).map((row) => ({ ...row, file: `tsan: ${row.file}` }))]]) {
     const path = join(directory, file);
     if (existsSync(path)) rows.push(...read(readFileSync(path, 'utf8')));
   }

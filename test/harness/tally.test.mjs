@@ -35,7 +35,7 @@ test('the last line sums up, and a failure or an empty run is no success', () =>
     writeFileSync(join(directory, 'asan.json'), `${line('ok 1 - a\nok 2 - b # SKIP x\n', 'OK')}\n`);
     assert.equal(tally(directory, (l) => lines.push(l)), true);
     assert.equal(lines.at(-1), '1 passed, 0 failed, 1 skipped');
-    writeFileSync(join(directory, 'node.json'), '[{"file":"f","name":"n","result":"failed"}]');
+    writeFileSync(join(directory, 'node-asan.json'), '[{"file":"f","name":"n","result":"failed"}]');
     assert.equal(tally(directory, (l) => lines.push(l)), false);
     assert.equal(lines.at(-1), '1 passed, 1 failed, 1 skipped');
   } finally {

@@ -168,7 +168,7 @@ static void an_exec_is_told_once_and_forks_and_ends_are_not(void **state UNUSED)
 static void what_the_kernel_drops_is_counted_to_the_last_exec(void **state UNUSED)
 {
     enum { STARTS = 400 };
-    struct process_netlink *all = open_or_skip(1 << 20);
+    struct process_netlink *all = open_or_skip(8 << 20);
     struct process_netlink *tiny = open_or_skip(1);
     struct watched by_all = {0}, by_tiny = {0};
     for (unsigned i = 0; i < STARTS; i++)
