@@ -46,3 +46,25 @@ void bus_events_appended(struct bus *bus, int64_t hub_id, uint64_t sequence)
 {
     bus->driver->events_appended(bus, hub_id, sequence);
 }
+
+void bus_session_delivered(struct bus *bus, uint64_t session, int64_t version)
+{
+    bus->driver->session_delivered(bus, session, version);
+}
+
+bool bus_delivered(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    int64_t *ret_version)
+{
+    return bus->driver->delivered(bus, hub_id, device_id, module_id, ret_version);
+}
+
+void bus_set_twin_listener(struct bus *bus, bus_twin_listener *listener, void *self)
+{
+    bus->twin_listener = listener;
+    bus->twin_listener_self = self;
+}
+
+void bus_twin_changed(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id)
+{
+    bus->driver->twin_changed(bus, hub_id, device_id, module_id);
+}

@@ -47,6 +47,14 @@ void bus_session_close(struct bus *bus, uint64_t session);
 void bus_desired(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
     struct span payload, int64_t version);
 
+/* Notes what $version of desired the client of a session was sent last, and says so to the twin
+ * listener; fine for a session that was ended already. */
+void bus_session_delivered(struct bus *bus, uint64_t session, int64_t version);
+
+/* What the connected client of an identity was sent last; false: nothing, or none is connected. */
+bool bus_delivered(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    int64_t *ret_version);
+
 /* Ends the session of an identity; with an empty module id the device's and all its modules'. */
 void bus_end(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
     enum session_end reason);
@@ -58,5 +66,14 @@ void bus_end_hub(struct bus *bus, int64_t hub_id);
 typedef void bus_event_listener(void *self, int64_t hub_id, uint64_t sequence);
 void bus_set_event_listener(struct bus *bus, bus_event_listener *listener, void *self);
 void bus_events_appended(struct bus *bus, int64_t hub_id, uint64_t sequence);
+
+/* Tells the listener, from any thread, that the twin of an identity, its connection or what was
+ * delivered to it is no longer what it was; an empty module id stands for the device and all its
+ * modules. The spans live for the call. */
+typedef void bus_twin_listener(
+    void *self, int64_t hub_id, struct span device_id, struct span module_id);
+void bus_set_twin_listener(struct bus *bus, bus_twin_listener *listener, void *self);
+void bus_twin_changed(
+    struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id);
 
 #endif

@@ -16,16 +16,23 @@ struct bus_driver {
     void (*session_close)(struct bus *bus, uint64_t session);
     void (*desired)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
         struct span payload, int64_t version);
+    void (*session_delivered)(struct bus *bus, uint64_t session, int64_t version);
+    bool (*delivered)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+        int64_t *ret_version);
     void (*end)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
         enum session_end reason);
     void (*end_hub)(struct bus *bus, int64_t hub_id);
     void (*events_appended)(struct bus *bus, int64_t hub_id, uint64_t sequence);
+    void (*twin_changed)(
+        struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id);
 };
 
 struct bus {
     const struct bus_driver *driver;
     bus_event_listener *listener; /* set before any other thread knows the bus */
     void *listener_self;
+    bus_twin_listener *twin_listener; /* likewise */
+    void *twin_listener_self;
 };
 
 #endif

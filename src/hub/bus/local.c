@@ -15,6 +15,9 @@
 #define SHARD_COUNT (1u << SHARD_BITS)
 #define FIRST_CHAINS 16u
 
+/* Of a device and a module together: an id has at most 128. */
+#define ID_BYTES 256u
+
 struct session {
     struct session *next_of_identity;
     struct session *next_of_number;
@@ -22,6 +25,7 @@ struct session {
     uint64_t hash;
     int64_t hub_id;
     struct session_sink *sink;
+    int64_t delivered;     /* 0: nothing yet */
     struct span device_id; /* into bytes */
     struct span module_id;
     char bytes[];
@@ -81,6 +85,14 @@ static struct session *find(struct shard *shard, uint64_t hash, int64_t hub_id,
     while (session != NULL &&
            !(is_of_device(session, hub_id, device_id) && span_eq(session->module_id, module_id)))
         session = session->next_of_identity;
+    return session;
+}
+
+static struct session *find_number(struct shard *shard, uint64_t number)
+{
+    struct session *session = *number_chain(shard, number);
+    while (session != NULL && session->number != number)
+        session = session->next_of_number;
     return session;
 }
 
@@ -192,9 +204,7 @@ static void local_session_close(struct bus *base, uint64_t number)
     struct local_bus *bus = (struct local_bus *)base;
     struct shard *shard = &bus->shards[number & (SHARD_COUNT - 1)];
     pthread_mutex_lock(&shard->lock);
-    struct session *session = *number_chain(shard, number);
-    while (session != NULL && session->number != number)
-        session = session->next_of_number;
+    struct session *session = find_number(shard, number);
     if (session != NULL) {
         unlink_session(shard, session);
         mem_free(session);
@@ -213,6 +223,52 @@ static void local_desired(struct bus *base, int64_t hub_id, struct span device_i
     if (session != NULL)
         session->sink->desired(session->sink, payload, version);
     pthread_mutex_unlock(&shard->lock);
+}
+
+static void local_twin_changed(
+    struct bus *base, int64_t hub_id, struct span device_id, struct span module_id)
+{
+    if (base->twin_listener != NULL)
+        base->twin_listener(base->twin_listener_self, hub_id, device_id, module_id);
+}
+
+/* The listener is called without the lock, and the session may be gone by then. */
+static void local_session_delivered(struct bus *base, uint64_t number, int64_t version)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    struct shard *shard = &bus->shards[number & (SHARD_COUNT - 1)];
+    char ids[ID_BYTES];
+    struct span device_id = {ids, 0};
+    struct span module_id = SPAN_NONE;
+    int64_t hub_id = 0;
+    pthread_mutex_lock(&shard->lock);
+    struct session *session = find_number(shard, number);
+    if (session != NULL) {
+        session->delivered = version;
+        hub_id = session->hub_id;
+        device_id.len = session->device_id.len;
+        module_id = (struct span){ids + device_id.len, session->module_id.len};
+        must(device_id.len + module_id.len <= sizeof(ids));
+        memcpy(ids, session->bytes, device_id.len + module_id.len);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (device_id.len > 0)
+        local_twin_changed(base, hub_id, device_id, module_id);
+}
+
+static bool local_delivered(struct bus *base, int64_t hub_id, struct span device_id,
+    struct span module_id, int64_t *ret_version)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    uint64_t hash = hash_of(hub_id, device_id);
+    struct shard *shard = shard_of(bus, hash);
+    pthread_mutex_lock(&shard->lock);
+    const struct session *session = find(shard, hash, hub_id, device_id, module_id);
+    int64_t version = session == NULL ? 0 : session->delivered;
+    pthread_mutex_unlock(&shard->lock);
+    if (version > 0)
+        *ret_version = version;
+    return version > 0;
 }
 
 static void local_end(struct bus *base, int64_t hub_id, struct span device_id,
@@ -279,9 +335,12 @@ static const struct bus_driver driver = {
     .session_open = local_session_open,
     .session_close = local_session_close,
     .desired = local_desired,
+    .session_delivered = local_session_delivered,
+    .delivered = local_delivered,
     .end = local_end,
     .end_hub = local_end_hub,
     .events_appended = local_events_appended,
+    .twin_changed = local_twin_changed,
 };
 
 struct bus *bus_local_new(void)

@@ -240,6 +240,7 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
         {http_find_header(request, "x-ms-max-item-count"), &rest->max_items},
         {http_find_header(request, "x-ms-continuation"), &rest->continuation},
         {span_of(conn_peer(&op->session->conn, peer)), &rest->peer},
+        {http_find_header(request, "user-agent"), &rest->user_agent},
     };
     for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (!arena_span(&rest->call.arena, fields[i].from, fields[i].to))

@@ -220,6 +220,11 @@ static void answer_event(struct mqtt_op *op)
     conn_fail(&session->conn);
 }
 
+static void tell_delivered(const struct mqtt_session *session, int64_t version)
+{
+    service_delivered(session->conn.thread->service, session->number, version);
+}
+
 /* False: the twin is being read once more. */
 static bool answer_get(struct mqtt_op *op)
 {
@@ -229,6 +234,7 @@ static bool answer_get(struct mqtt_op *op)
     }
     if (op->get.desired_version >= op->session->desired_told) {
         send_twin_answer(op, 200, 0, op->get.body);
+        tell_delivered(op->session, op->get.desired_version);
         return true;
     }
     if (op->attempts < GET_ATTEMPTS)
@@ -338,8 +344,10 @@ void mqtt_ops_desired(struct mqtt_session *session, struct span payload, int64_t
         return;
     AUTO(buf_done) struct buf topic = BUF_EMPTY;
     topic_write_twin_desired(&topic, version);
-    if (topic.failed)
+    if (topic.failed) {
         conn_fail(&session->conn);
-    else
-        send_publish(session, buf_span(&topic), payload);
+        return;
+    }
+    send_publish(session, buf_span(&topic), payload);
+    tell_delivered(session, version);
 }

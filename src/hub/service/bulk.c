@@ -111,8 +111,9 @@ static enum err run_item(struct rest *rest, const struct item *item)
     const struct identity_input *input = &item->input;
     unsigned flags = item->mode->flags;
     if ((flags & MODE_TWIN) != 0)
-        return twins_change(rest, input->device_id, input->module_id, TWIN_PATCH, item->body,
-            &item->match, &identity, &twin);
+        return twins_change(rest, input->device_id, input->module_id,
+            &(struct twin_step){TWIN_PATCH, HISTORY_PATCH, item->body, &item->match}, &identity,
+            &twin);
     if ((flags & MODE_DELETE) != 0)
         return registry_delete(rest, input->device_id, input->module_id, &item->match);
     if ((flags & MODE_CREATE) != 0) {

@@ -39,20 +39,6 @@ struct parked {
 
 /* ---- what is asked -------------------------------------------------------------------------- */
 
-static enum err read_number(
-    struct rest *rest, const char *name, uint64_t max, uint64_t fallback, uint64_t *ret_number)
-{
-    struct span text;
-    *ret_number = fallback;
-    enum err err = rest_parameter(rest, name, &text);
-    if (err != ERR_NONE || text.len == 0)
-        return err;
-    if (!span_u64(text, max, ret_number))
-        return fail(ERR_ARGUMENT, rest->why, "%s is \"%.*s\", it must be a number up to %llu", name,
-            SPAN_ARG(text), (unsigned long long)max);
-    return ERR_NONE;
-}
-
 static enum err read_from(struct rest *rest, struct parked *query)
 {
     struct span from;
@@ -87,9 +73,9 @@ enum err events_prepare(struct rest *rest)
     if (err == ERR_NONE)
         err = rest_parameter(rest, "module", &query->module_id);
     if (err == ERR_NONE)
-        err = read_number(rest, "wait", WAIT_MAX_SECONDS, 0, &wait);
+        err = rest_number(rest, "wait", WAIT_MAX_SECONDS, 0, &wait);
     if (err == ERR_NONE)
-        err = read_number(rest, "limit", service->options.limits.list_items, LIMIT_DEFAULT, &limit);
+        err = rest_number(rest, "limit", service->options.limits.list_items, LIMIT_DEFAULT, &limit);
     query->limit = limit == 0 ? 1 : (size_t)limit;
     query->waits = wait > 0;
     query->deadline_mono_us = clock_mono_us(service->options.clock) + (int64_t)wait * 1000000;
@@ -194,20 +180,6 @@ static bool is_time_up(const struct service *service, const struct parked *query
     return clock_mono_us(service->options.clock) >= query->deadline_mono_us;
 }
 
-enum err events_read(struct rest *rest)
-{
-    struct parked *query = rest->input;
-    struct page page = {BUF_EMPTY, 0};
-    buf_add_text(&page.body, "{\"events\":[");
-    enum err err = read_page(rest, query, &page);
-    rest->parked =
-        err == ERR_NONE && page.count == 0 && query->waits && !is_time_up(rest->service, query);
-    if (err == ERR_NONE && !rest->parked)
-        err = respond_page(rest, query, &page);
-    buf_done(&page.body);
-    return err;
-}
-
 static void respond_none(struct parked *query)
 {
     struct rest *rest = query->rest;
@@ -218,9 +190,8 @@ static void respond_none(struct parked *query)
     rest_finish(rest, err, NULL);
 }
 
-/* ---- waiting -------------------------------------------------------------------------------- */
-
-void events_park(struct rest *rest)
+/* Parks a call that found nothing, or runs it again if events came meanwhile. */
+static void park(struct rest *rest)
 {
     struct service *service = rest->service;
     struct parked *query = rest->input;
@@ -239,6 +210,22 @@ void events_park(struct rest *rest)
     else if (again)
         rest_submit(rest);
 }
+
+enum err events_read(struct rest *rest)
+{
+    struct parked *query = rest->input;
+    struct page page = {BUF_EMPTY, 0};
+    buf_add_text(&page.body, "{\"events\":[");
+    enum err err = read_page(rest, query, &page);
+    if (err == ERR_NONE && page.count == 0 && query->waits && !is_time_up(rest->service, query))
+        rest->park = park;
+    if (err == ERR_NONE && rest->park == NULL)
+        err = respond_page(rest, query, &page);
+    buf_done(&page.body);
+    return err;
+}
+
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 void events_appended(void *self, int64_t hub_id, uint64_t sequence UNUSED)
 {

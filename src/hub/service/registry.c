@@ -200,8 +200,12 @@ static enum err insert(
     enum err err = store_identity_insert(rest->txn, rest->hub_id, identity);
     if (err != ERR_NONE)
         return err;
-    return store_twin_put(
-        rest->txn, rest->hub_id, identity->device_id, identity->module_id, twin, 0);
+    err =
+        store_twin_put(rest->txn, rest->hub_id, identity->device_id, identity->module_id, twin, 0);
+    const struct twin_change first = {.doc = *twin, .tags_changed = true, .desired_changed = true};
+    if (err == ERR_NONE)
+        err = history_note(rest, identity->device_id, identity->module_id, HISTORY_CREATE, &first);
+    return err;
 }
 
 /* The two modules that every edge device has. */

@@ -187,6 +187,11 @@ static const char *const auth_names[] = {
     [AUTH_NONE] = "none",
 };
 
+const char *auth_name(enum auth_type auth)
+{
+    return auth_names[auth];
+}
+
 static void write_thumbprints(const struct identity *identity, struct buf *out)
 {
     buf_add_text(out, "\"x509Thumbprint\":{\"primaryThumbprint\":");
@@ -208,7 +213,7 @@ static void write_authentication(const struct identity *identity, bool with_keys
     write_text_or_null(out, "secondaryKey", with_keys ? identity->secondary_key : SPAN_NONE);
     buf_add_text(out, "},");
     write_thumbprints(identity, out);
-    buf_add_format(out, ",\"type\":\"%s\"}", auth_names[identity->auth]);
+    buf_add_format(out, ",\"type\":\"%s\"}", auth_name(identity->auth));
 }
 
 static void write_capabilities(const struct identity *identity, struct buf *out)
@@ -290,7 +295,7 @@ void write_twin(const struct identity *identity, const struct twin_doc *twin, st
     write_text_member(out, "connectionState", span_of(connection_of(identity)));
     write_time_member(out, "lastActivityTime", identity->last_activity_us);
     buf_add_text(out, ",\"cloudToDeviceMessageCount\":0");
-    write_text_member(out, "authenticationType", span_of(auth_names[identity->auth]));
+    write_text_member(out, "authenticationType", span_of(auth_name(identity->auth)));
     buf_add_byte(out, ',');
     write_thumbprints(identity, out);
     write_text_member(out, "modelId", identity->model_id);

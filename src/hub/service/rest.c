@@ -13,7 +13,7 @@ static const struct operation operations[] = {
 #undef OPERATION
 };
 
-#define MAX_SEGMENTS 8
+#define MAX_SEGMENTS 12
 
 struct segments {
     struct span texts[MAX_SEGMENTS]; /* decoded */
@@ -140,6 +140,8 @@ static enum err authorize(
         err = auth_token(rest->service, hub, &sas, resource, &rest->rights, why);
     if (err != ERR_NONE)
         return err;
+    if (!arena_span(rest->arena, sas.policy, &rest->caller.user))
+        return ERR_MEMORY;
     if (sas.policy.len == 0)
         return fail(ERR_UNAUTHORIZED, why, "the token names no policy (skn), as this needs");
     if ((rest->rights & rest->operation->rights) != rest->operation->rights)
@@ -249,6 +251,20 @@ enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_va
     return err == ERR_FORMAT ? ERR_ARGUMENT : err;
 }
 
+enum err rest_number(
+    struct rest *rest, const char *name, uint64_t max, uint64_t fallback, uint64_t *ret_number)
+{
+    struct span text;
+    *ret_number = fallback;
+    enum err err = rest_parameter(rest, name, &text);
+    if (err != ERR_NONE || text.len == 0)
+        return err;
+    if (!span_u64(text, max, ret_number))
+        return fail(ERR_ARGUMENT, rest->why, "%s is \"%.*s\", it must be a number up to %llu", name,
+            SPAN_ARG(text), (unsigned long long)max);
+    return ERR_NONE;
+}
+
 /* Everything up to the store. */
 static enum err accept_call(struct rest *rest, struct why *why)
 {
@@ -302,6 +318,10 @@ static void carry_out_effects(struct rest *rest)
         switch (e->kind) {
         case EFFECT_END:
             bus_end(bus, e->hub_id, e->device_id, e->module_id, e->reason);
+            bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
+            break;
+        case EFFECT_TWIN:
+            bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
             break;
         case EFFECT_DESIRED:
             bus_desired(bus, e->hub_id, e->device_id, e->module_id, e->payload, e->version);
@@ -342,8 +362,8 @@ static enum err run_operation(struct rest *rest, struct store_txn *txn, struct w
 {
     rest->txn = txn;
     rest->why = why;
-    rest->parked = false;
     rest->cover = (struct cover){0};
+    rest->park = NULL;
     rest->call->status = 0;
     rest->call->header_count = 0;
     drop_effects(rest);
@@ -358,8 +378,8 @@ static enum err run_job(struct store_job *job, struct store_txn *txn)
 static void job_done(struct store_job *job, enum err result)
 {
     struct rest *rest = rest_of(job);
-    if (result == ERR_NONE && rest->parked) {
-        events_park(rest);
+    if (result == ERR_NONE && rest->park != NULL) {
+        rest->park(rest);
         return;
     }
     if (result == ERR_NONE) {
@@ -439,6 +459,9 @@ void service_rest(struct service *service, struct rest_call *call)
         return;
     }
     *rest = (struct rest){.call = call, .arena = &call->call.arena, .service = service};
+    bool cli = span_starts(call->user_agent, SPAN_LIT("gemel/"));
+    rest->caller.origin = cli ? SPAN_LIT("cli") : SPAN_LIT("rest");
+    rest->caller.address = call->peer;
     call->call.work = rest;
     enum err err = accept_call(rest, &why);
     if (err == ERR_NONE && rest->operation->guard == GUARD_ADMINISTRATOR) {

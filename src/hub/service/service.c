@@ -2,6 +2,7 @@
 #include "service_priv.h"
 
 #include "log.h"
+#include "settings_doc.h"
 
 const struct service_limits service_limits_default = {
     .twin =
@@ -24,6 +25,8 @@ const struct service_limits service_limits_default = {
     .list_items = 1000,
     .skew_seconds = 300,
     .event_retention_hours = 24,
+    .history_entries = 50,
+    .history_days = 365,
 };
 
 struct open_job {
@@ -39,17 +42,35 @@ static enum err read_hubs(struct store_job *job, struct store_txn *txn)
     return hub_table_read(txn, &open->table);
 }
 
+static bool prepare(struct service *service)
+{
+    settings_write_schema(&service->schema);
+    service->watches = watch_table_new();
+    return service->watches != NULL && !service->schema.failed;
+}
+
+static void service_free(struct service *service)
+{
+    if (service == NULL)
+        return;
+    watch_table_free(service->watches);
+    buf_done(&service->schema);
+    mem_free(service);
+}
+
 enum err service_open(
     const struct service_options *options, struct service **ret_service, struct why *why)
 {
     struct open_job open = {.job = {.run = read_hubs}};
     struct service *service = mem_alloc(sizeof(*service));
-    if (service == NULL)
+    if (service == NULL || !prepare(service)) {
+        service_free(service);
         return fail(ERR_MEMORY, why, "no memory for the service");
+    }
     enum err err = store_run(options->store, STORE_READ, &open.job);
     if (err != ERR_NONE) {
         why_set(why, "the hubs cannot be read: %s", why_text(&open.job.why, err));
-        mem_free(service);
+        service_free(service);
         return err;
     }
     service->options = *options;
@@ -64,6 +85,7 @@ enum err service_open(
     must(pthread_mutex_init(&service->lock, NULL) == 0);
     must(pthread_cond_init(&service->idle, NULL) == 0);
     bus_set_event_listener(options->bus, events_appended, service);
+    bus_set_twin_listener(options->bus, watches_wake, service);
     *ret_service = service;
     return ERR_NONE;
 }
@@ -74,6 +96,7 @@ void service_close(struct service *service)
         return;
     service_release_parked(service);
     bus_set_event_listener(service->options.bus, NULL, NULL);
+    bus_set_twin_listener(service->options.bus, NULL, NULL);
     pthread_mutex_lock(&service->lock);
     while (service->own_jobs > 0)
         pthread_cond_wait(&service->idle, &service->lock);
@@ -81,7 +104,7 @@ void service_close(struct service *service)
     hub_cache_done(&service->hubs);
     pthread_cond_destroy(&service->idle);
     pthread_mutex_destroy(&service->lock);
-    mem_free(service);
+    service_free(service);
 }
 
 void own_job_begin(struct service *service)
@@ -102,12 +125,15 @@ void own_job_end(struct service *service)
 void service_tick(struct service *service)
 {
     events_release(service, false);
+    watches_release(service, false);
     events_prune(service);
+    history_prune(service);
 }
 
 void service_release_parked(struct service *service)
 {
     events_release(service, true);
+    watches_release(service, true);
 }
 
 void call_init(

@@ -33,6 +33,8 @@ struct service_limits {
     size_t list_items;         /* 1000 */
     unsigned skew_seconds;     /* tolerated behind a token's expiry: 300 */
     unsigned event_retention_hours;
+    size_t history_entries; /* documents kept of each twin: 50; 0: none */
+    unsigned history_days;  /* for how long: 365; 0: without end */
 };
 
 extern const struct service_limits service_limits_default;
@@ -64,7 +66,8 @@ enum err service_open(
 /* Call after every call came back and before the store closes. */
 void service_close(struct service *service);
 
-/* To be called about four times a second by one thread: ends long polls, prunes the event log. */
+/* To be called about four times a second by one thread: ends long polls, prunes the event log and
+ * the history of twins. */
 void service_tick(struct service *service);
 
 /* Answers every parked long poll now: for a drain. */
@@ -153,6 +156,10 @@ struct event_call {
 /* Appends to the event log; replies when it is durable. */
 void service_event(struct service *service, struct event_call *call);
 
+/* Notes that a connected client was sent desired properties of that $version: as a notification, or
+ * in the answer to its GET. */
+void service_delivered(struct service *service, uint64_t session, int64_t version);
+
 /* The error document of MQTT answers: {"errorCode":400004,"trackingId":…,"message":…,…}. */
 void service_write_mqtt_error(
     struct service *service, enum err err, const struct why *why, struct buf *out);
@@ -164,7 +171,7 @@ struct rest_header {
     struct span value;
 };
 
-#define REST_MAX_RESPONSE_HEADERS 8
+#define REST_MAX_RESPONSE_HEADERS 16
 
 struct rest_call {
     struct call call;
@@ -179,7 +186,8 @@ struct rest_call {
     struct span max_items;    /* x-ms-max-item-count */
     struct span continuation; /* x-ms-continuation */
     struct span body;
-    struct span peer; /* address, for the log */
+    struct span peer; /* address, for the log and a twin's history */
+    struct span user_agent;
     /* out; set for errors as well */
     int status;
     struct span content_type_out; /* empty: no body */
@@ -191,8 +199,8 @@ struct rest_call {
 /*
  * Finds the operation (method and path, paths without regard to case), authenticates, runs it and
  * replies. Every outcome, errors too, comes back as status, headers and body ready to send. The
- * operations stand in operations.def. GET /gemel/v1/events may take as long as its "wait" says.
- * The value of the authorization header is wiped.
+ * operations stand in operations.def. What waits for news (events, a twin) may take as long as its
+ * "wait" says. The value of the authorization header is wiped.
  */
 void service_rest(struct service *service, struct rest_call *call);
 

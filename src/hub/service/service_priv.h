@@ -76,6 +76,7 @@ void auth_wipe(struct span secret);
 /* ---- service.c ------------------------------------------------------------------------------ */
 
 struct parked;
+struct watch_table;
 
 struct service {
     struct service_options options;
@@ -90,6 +91,12 @@ struct service {
     uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
     struct parked *parked; /* long polls */
     int64_t prune_mono_us; /* when the event log is looked through next */
+    bool pruning_history;
+    int64_t history_mono_us; /* when the history is looked through next */
+    int64_t history_after;   /* and from where */
+
+    struct watch_table *watches; /* has its own locks */
+    struct buf schema;           /* of the settings; never changes */
 };
 
 static inline int64_t now_us(const struct service *service)
@@ -111,7 +118,7 @@ enum err find_identity(struct store_txn *txn, struct arena *arena, int64_t hub_i
 
 /* ---- rest.c: one REST call ------------------------------------------------------------------ */
 
-enum effect_kind { EFFECT_END, EFFECT_DESIRED, EFFECT_HUBS, EFFECT_HUB_GONE };
+enum effect_kind { EFFECT_END, EFFECT_DESIRED, EFFECT_TWIN, EFFECT_HUBS, EFFECT_HUB_GONE };
 
 /* What others must hear once it is durable. */
 struct effect {
@@ -134,7 +141,14 @@ struct match {
 
 struct operation;
 
-#define REST_MAX_ARGUMENTS 2
+/* Who asks; for the history of twins. */
+struct caller {
+    struct span user;   /* an account, or the policy of a token */
+    struct span origin; /* "portal", "cli", "rest" */
+    struct span address;
+};
+
+#define REST_MAX_ARGUMENTS 4
 
 struct rest {
     struct rest_call *call;
@@ -146,6 +160,7 @@ struct rest {
     struct span hub_name;
     struct span host_name;
     unsigned rights;
+    struct caller caller;
     struct match match;
     const struct json *body;
     void *input; /* what prepare made of the body */
@@ -155,7 +170,8 @@ struct rest {
     struct effect *last_effect;
     struct hub_table *hubs; /* for EFFECT_HUBS: read in the same transaction */
     struct cover cover;     /* its names, if run() changed the hubs */
-    bool parked;            /* run found nothing and the call waits: no reply yet */
+    /* Set by run when it found nothing and the call waits: is called in place of the reply. */
+    void (*park)(struct rest *rest);
 };
 
 typedef enum err rest_step(struct rest *rest);
@@ -164,7 +180,7 @@ enum rest_access {
     ACCESS_NONE, /* run() needs no store: it runs on the caller's thread, with no transaction */
     ACCESS_READ,
     ACCESS_WRITE,
-    ACCESS_PARK, /* reads, and may wait for events (events.c) */
+    ACCESS_PARK, /* reads, and may wait for news */
 };
 
 enum rest_guard {
@@ -199,6 +215,11 @@ bool hubs_await_cover(struct rest *rest);
 /* Finds a parameter of the query, decoded; the empty span if it is not there. */
 enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_value) MUST_USE;
 
+/* The same as a number up to `max`; ERR_ARGUMENT for what is none, `fallback` where there is none.
+ */
+enum err rest_number(struct rest *rest, const char *name, uint64_t max, uint64_t fallback,
+    uint64_t *ret_number) MUST_USE;
+
 /* Hands the call to the store, again or for the first time. */
 void rest_submit(struct rest *rest);
 /* Replies with the outcome. */
@@ -228,6 +249,9 @@ const char *identity_etag(uint64_t etag, char ret_text[IDENTITY_ETAG_SIZE]);
 void write_text_member(struct buf *out, const char *name, struct span value);
 void write_text_or_null(struct buf *out, const char *name, struct span value);
 void write_time_member(struct buf *out, const char *name, int64_t wall_us);
+
+/* "sas", "selfSigned", … */
+const char *auth_name(enum auth_type auth);
 
 void write_identity(const struct identity *identity, bool with_keys, struct buf *out);
 void write_twin(const struct identity *identity, const struct twin_doc *twin, struct buf *out);
@@ -277,15 +301,41 @@ enum err registry_delete(struct rest *rest, struct span device_id, struct span m
 
 /* ---- twins.c -------------------------------------------------------------------------------- */
 
+/* What to do to a twin, and as what its history tells it. */
+struct twin_step {
+    enum twin_change_kind kind;
+    enum history_kind history;
+    const struct json *body;
+    const struct match *match;
+};
+
 enum err twins_change(struct rest *rest, struct span device_id, struct span module_id,
-    enum twin_change_kind kind, const struct json *body, const struct match *match,
-    struct identity *ret_identity, struct twin_doc *ret_twin) MUST_USE;
+    const struct twin_step *step, struct identity *ret_identity,
+    struct twin_doc *ret_twin) MUST_USE;
+
+/* Responds with the REST document of a twin and its etag. */
+enum err respond_twin(
+    struct rest *rest, const struct identity *identity, const struct twin_doc *twin) MUST_USE;
+
+/* ---- twin_history.c ------------------------------------------------------------------------- */
+
+/* Notes what a change made of a twin, in the transaction that makes it. */
+enum err history_note(struct rest *rest, struct span device_id, struct span module_id,
+    enum history_kind kind, const struct twin_change *change) MUST_USE;
+void history_prune(struct service *service);
+
+/* ---- twin_watch.c --------------------------------------------------------------------------- */
+
+struct watch_table *watch_table_new(void);
+void watch_table_free(struct watch_table *table); /* NULL is fine */
+/* Answers what waited long enough (or everything). */
+void watches_release(struct service *service, bool all);
+/* The bus's listener: who watches this twin looks again. */
+void watches_wake(void *service, int64_t hub_id, struct span device_id, struct span module_id);
 
 /* ---- event_log.c ---------------------------------------------------------------------------- */
 
 void events_appended(void *service, int64_t hub_id, uint64_t sequence); /* the bus's listener */
-/* Parks a call whose run() found nothing, or runs it again if events came meanwhile. */
-void events_park(struct rest *rest);
 /* Answers what waited long enough (or everything). */
 void events_release(struct service *service, bool all);
 void events_prune(struct service *service);

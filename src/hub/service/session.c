@@ -146,8 +146,11 @@ static void noted(struct store_job *job, enum err result)
 {
     struct connect_call *call = (struct connect_call *)job;
     struct why why = job->why;
+    struct bus *bus = call->call.service->options.bus;
     if (result != ERR_NONE)
-        bus_session_close(call->call.service->options.bus, call->session);
+        bus_session_close(bus, call->session);
+    else
+        bus_twin_changed(bus, call->identity.hub_id, call->device_id, call->module_id);
     finish_connect(call, result == ERR_NOT_FOUND ? ERR_UNAUTHORIZED : result, &why);
 }
 
@@ -215,6 +218,7 @@ static void disconnect_done(struct store_job *job, enum err result)
     if (result != ERR_NONE)
         log_warn("service", "that %.*s went cannot be stored: %s", SPAN_ARG(gone->device_id),
             why_text(&job->why, result));
+    bus_twin_changed(service->options.bus, gone->hub_id, gone->device_id, gone->module_id);
     mem_free(gone);
     own_job_end(service);
 }
@@ -311,6 +315,16 @@ static enum err run_reported(struct store_job *job, struct store_txn *txn)
     return err;
 }
 
+static void reported_done(struct store_job *job, enum err result)
+{
+    struct reported_call *call = (struct reported_call *)job;
+    const struct session_identity *who = &call->identity;
+    if (result == ERR_NONE)
+        bus_twin_changed(
+            call->call.service->options.bus, who->hub_id, who->device_id, who->module_id);
+    reply_done(job, result);
+}
+
 void service_reported(struct service *service, struct reported_call *call)
 {
     struct why why = {""};
@@ -324,6 +338,11 @@ void service_reported(struct service *service, struct reported_call *call)
     }
     call->call.work = patch;
     call->call.job.run = run_reported;
-    call->call.job.done = reply_done;
+    call->call.job.done = reported_done;
     store_submit(service->options.store, STORE_WRITE, &call->call.job);
+}
+
+void service_delivered(struct service *service, uint64_t session, int64_t version)
+{
+    bus_session_delivered(service->options.bus, session, version);
 }

@@ -15,9 +15,35 @@ static enum err add_desired_effect(struct rest *rest, struct span device_id, str
     return ERR_NONE;
 }
 
+static enum err add_twin_effect(struct rest *rest, struct span device_id, struct span module_id)
+{
+    struct effect *effect;
+    enum err err = rest_add_effect(rest, EFFECT_TWIN, &effect);
+    if (err != ERR_NONE)
+        return err;
+    effect->device_id = device_id;
+    effect->module_id = module_id;
+    return ERR_NONE;
+}
+
+/* Writes what changed, with its history, and says who is to hear of it. */
+static enum err put_change(struct rest *rest, struct span device_id, struct span module_id,
+    enum history_kind kind, const struct twin_change *change, int64_t version)
+{
+    enum err err = ERR_NONE;
+    if (change->desired_changed)
+        err = add_desired_effect(rest, device_id, module_id, change);
+    if (err == ERR_NONE)
+        err = add_twin_effect(rest, device_id, module_id);
+    if (err == ERR_NONE)
+        err = store_twin_put(rest->txn, rest->hub_id, device_id, module_id, &change->doc, version);
+    if (err == ERR_NONE)
+        err = history_note(rest, device_id, module_id, kind, change);
+    return err;
+}
+
 enum err twins_change(struct rest *rest, struct span device_id, struct span module_id,
-    enum twin_change_kind kind, const struct json *body, const struct match *match,
-    struct identity *ret_identity, struct twin_doc *ret_twin)
+    const struct twin_step *step, struct identity *ret_identity, struct twin_doc *ret_twin)
 {
     struct identity identity;
     struct twin_doc twin;
@@ -28,15 +54,12 @@ enum err twins_change(struct rest *rest, struct span device_id, struct span modu
     if (err == ERR_NONE)
         err = store_twin_get(rest->txn, rest->arena, rest->hub_id, device_id, module_id, &twin);
     if (err == ERR_NONE)
-        err = match_check(match, span_of(twin_etag(twin.etag, etag)), rest->why);
+        err = match_check(step->match, span_of(twin_etag(twin.etag, etag)), rest->why);
     if (err == ERR_NONE)
-        err = twin_apply(rest->arena, &twin, kind, body, &rest->service->options.limits.twin,
-            now_us(rest->service), &change, rest->why);
-    if (err == ERR_NONE && change.desired_changed)
-        err = add_desired_effect(rest, device_id, module_id, &change);
+        err = twin_apply(rest->arena, &twin, step->kind, step->body,
+            &rest->service->options.limits.twin, now_us(rest->service), &change, rest->why);
     if (err == ERR_NONE && change.doc.version != twin.version)
-        err = store_twin_put(
-            rest->txn, rest->hub_id, device_id, module_id, &change.doc, twin.version);
+        err = put_change(rest, device_id, module_id, step->history, &change, twin.version);
     if (err != ERR_NONE)
         return err;
     *ret_identity = identity;
@@ -44,7 +67,7 @@ enum err twins_change(struct rest *rest, struct span device_id, struct span modu
     return ERR_NONE;
 }
 
-static enum err respond_twin(
+enum err respond_twin(
     struct rest *rest, const struct identity *identity, const struct twin_doc *twin)
 {
     char etag[TWIN_ETAG_SIZE];
@@ -66,21 +89,23 @@ enum err twins_get(struct rest *rest)
     return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
 }
 
-static enum err change_twin(struct rest *rest, enum twin_change_kind kind)
+static enum err change_twin(
+    struct rest *rest, enum twin_change_kind kind, enum history_kind history)
 {
     struct identity identity;
     struct twin_doc twin;
-    enum err err = twins_change(rest, rest->arguments[0], rest->arguments[1], kind, rest->body,
-        &rest->match, &identity, &twin);
+    const struct twin_step step = {kind, history, rest->body, &rest->match};
+    enum err err =
+        twins_change(rest, rest->arguments[0], rest->arguments[1], &step, &identity, &twin);
     return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
 }
 
 enum err twins_patch(struct rest *rest)
 {
-    return change_twin(rest, TWIN_PATCH);
+    return change_twin(rest, TWIN_PATCH, HISTORY_PATCH);
 }
 
 enum err twins_replace(struct rest *rest)
 {
-    return change_twin(rest, TWIN_REPLACE);
+    return change_twin(rest, TWIN_REPLACE, HISTORY_REPLACE);
 }

@@ -417,6 +417,20 @@ struct session connect_device(const char *device_id, struct heard *heard)
     return session;
 }
 
+enum err send_report(const struct session *session, const char *patch)
+{
+    struct waiter waiter = WAITER_INIT;
+    struct reported_call call = {.identity = session->identity};
+    call_init(&call.call, 1 << 20, on_reply, &waiter);
+    call.patch = keep(&call.call, patch);
+    begin_failing();
+    service_reported(world.service, &call);
+    wait_for(&waiter);
+    enum err err = call.call.err;
+    call_done(&call.call);
+    return err;
+}
+
 enum err send_event(const struct session *session, const char *bag, struct span body)
 {
     struct waiter waiter = WAITER_INIT;

@@ -99,6 +99,7 @@ struct session connect_as(
     const char *device_id, const char *module_id, const char *password, struct heard *heard);
 struct session connect_device(const char *device_id, struct heard *heard); /* with HUB_KEY */
 
+enum err send_report(const struct session *session, const char *patch);
 enum err send_event(const struct session *session, const char *bag, struct span body);
 
 #endif
