@@ -161,6 +161,11 @@ static void on_delivered(void *self, int token)
 
 /* ---- start ---- */
 
+static int64_t local_int(const struct agent *agent, enum setting_id id)
+{
+    return settings_int(config_settings(agent->config), id);
+}
+
 static enum err make_state_dir(const char *dir, struct why *why)
 {
     if (mkdir(dir, 0700) == 0 || errno == EEXIST)
@@ -170,13 +175,18 @@ static enum err make_state_dir(const char *dir, struct why *why)
 
 static enum err open_outbox(struct agent *agent, struct why *why)
 {
-    struct outbox_options options = {
-        .clock = agent->clock, .dir = agent->outbox_dir, .random = random_word};
+    struct outbox_options options = {.clock = agent->clock,
+        .dir = agent->outbox_dir,
+        .max_bytes = (uint64_t)local_int(agent, SETTING_IOTHUB_MODULE_OUTBOX_BYTES),
+        .random = random_word};
     enum err err = outbox_open(&options, &agent->outbox, why);
     if (err != ERR_NONE)
         return err;
-    struct sender_options sender_options = {
-        .clock = agent->clock, .outbox = agent->outbox, .publish = on_publish, .self = agent};
+    struct sender_options sender_options = {.clock = agent->clock,
+        .outbox = agent->outbox,
+        .window = (size_t)local_int(agent, SETTING_IOTHUB_MODULE_IN_FLIGHT_MESSAGES),
+        .publish = on_publish,
+        .self = agent};
     return sender_new(&sender_options, &agent->sender, why);
 }
 
@@ -189,6 +199,10 @@ static enum err open_uplink(struct agent *agent, struct why *why)
         .random = random_word,
         .config_dir = agent->options->config_dir,
         .agent_version = GEMEL_VERSION,
+        .token_life_s = 60 * local_int(agent, SETTING_IOTHUB_MODULE_TOKEN_LIFETIME),
+        .keep_alive_s = local_int(agent, SETTING_IOTHUB_MODULE_KEEP_ALIVE),
+        .pause_first_us = SECOND_US * local_int(agent, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST),
+        .pause_longest_us = SECOND_US * local_int(agent, SETTING_IOTHUB_MODULE_BACK_OFF_LONGEST),
         .link = paho_link(agent->paho),
         .connected = on_connected,
         .lost = on_lost,
@@ -239,8 +253,8 @@ static enum err open_signals(struct agent *agent, struct why *why)
     return agent->signal_fd >= 0 ? ERR_NONE : fail(ERR_IO, why, "signalfd: %s", strerror(errno));
 }
 
-/* Signals come before the first thread, so that all threads leave them to the loop; the outbox,
- * with its lock, before anything is written. */
+/* Signals come before the first thread, so that all threads leave them to the loop; conf.json
+ * before what it sets; the outbox, with its lock, before anything is written. */
 static enum err start(struct agent *agent, struct why *why)
 {
     agent->conf_path = files_path(agent->options->config_dir, "conf.json");
@@ -249,6 +263,10 @@ static enum err start(struct agent *agent, struct why *why)
         return fail(ERR_MEMORY, why, "no memory");
     enum err err = open_signals(agent, why);
     if (err == ERR_NONE)
+        err = open_config(agent, why);
+    if (err == ERR_NONE)
+        config_load(agent->config);
+    if (err == ERR_NONE)
         err = open_uplink(agent, why);
     if (err == ERR_NONE)
         err = make_state_dir(agent->options->state_dir, why);
@@ -256,14 +274,8 @@ static enum err start(struct agent *agent, struct why *why)
         err = open_outbox(agent, why);
     if (err == ERR_NONE)
         err = open_collectors(agent, why);
-    if (err == ERR_NONE)
-        err = open_config(agent, why);
     if (err != ERR_NONE)
         return err;
-    config_load(agent->config);
-    if (settings_transport(config_settings(agent->config)) != TRANSPORT_MQTT)
-        log_warn(PART, "IothubModule_TransportProtocol: this version speaks MQTT over TLS only, "
-                       "and uses it");
     config_start(agent->config);
     agent->status_fd = status_listen(agent->options->state_dir);
     return ERR_NONE;

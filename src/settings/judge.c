@@ -120,14 +120,14 @@ static enum err note_connection(struct judging *judging)
     enum setting_id proxy = SETTING_IOTHUB_MODULE_PROXY_CONFIG;
     enum transport chosen = settings_transport(&judging->effective);
     enum err err = ERR_NONE;
-    if (chosen == TRANSPORT_AMQP || chosen == TRANSPORT_AMQP_WEBSOCKET)
+    if (chosen != TRANSPORT_MQTT)
         err = verdict_note(judging->verdict, span_of(setting_row(transport)->name),
-            chosen == TRANSPORT_AMQP ? "AMQP is not offered; MQTT_Protocol is used"
-                                     : "AMQP is not offered; MQTT_WebSocket_Protocol is used");
-    bool web_socket = chosen == TRANSPORT_MQTT_WEBSOCKET || chosen == TRANSPORT_AMQP_WEBSOCKET;
-    if (err == ERR_NONE && !web_socket && settings_text(&judging->effective, proxy)[0] != '\0')
+            "this version does not offer that transport; MQTT_Protocol, MQTT over TLS, is used");
+    if (err == ERR_NONE && settings_text(&judging->effective, proxy)[0] != '\0')
         err = verdict_note(judging->verdict, span_of(setting_row(proxy)->name),
-            "a proxy serves the WebSocket transports only; it is not used");
+            "a proxy serves the WebSocket transports only, which this version does not offer; it "
+            "is "
+            "not used");
     return err;
 }
 

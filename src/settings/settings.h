@@ -50,8 +50,8 @@ enum setting_kind {
 /* The number of a WORD setting that has the words of settings_frequencies. */
 enum frequency { FREQUENCY_LOW, FREQUENCY_MEDIUM, FREQUENCY_HIGH, FREQUENCY_COUNT };
 
-/* What IothubModule_TransportProtocol says: the index of its word. This agent speaks MQTT only: the
- * two AMQP words are accepted, with a note, and mean the MQTT transport over the same road. */
+/* What IothubModule_TransportProtocol says: the index of its word. Only the first is offered; the
+ * others are accepted, with a note. */
 enum transport {
     TRANSPORT_MQTT,
     TRANSPORT_MQTT_WEBSOCKET,

@@ -15,8 +15,6 @@
 #define DEPTH_MAX 32
 
 #define SECOND_US ((int64_t)1000000)
-#define PAUSE_FIRST_US SECOND_US
-#define PAUSE_LONGEST_US (300 * SECOND_US)
 #define PAUSE_APPLY_US (10 * SECOND_US)
 
 /* So often a twin that is older than what was pushed is asked for again; past it the twin is
@@ -108,14 +106,20 @@ static void document_replace(struct document *document, struct document *with)
 
 /* ---- asking the hub ---- */
 
+static int64_t seconds_us(const struct config *config, enum setting_id id)
+{
+    return settings_int(&config->base, id) * SECOND_US;
+}
+
 /* Half to the whole of a time that doubles from pause to pause. */
 static int64_t pause_us(struct config *config)
 {
-    int64_t longest = PAUSE_FIRST_US;
-    for (unsigned i = 0; i < config->pauses && longest < PAUSE_LONGEST_US; i++)
+    int64_t most = seconds_us(config, SETTING_IOTHUB_MODULE_BACK_OFF_LONGEST);
+    int64_t longest = seconds_us(config, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST);
+    for (unsigned i = 0; i < config->pauses && longest < most; i++)
         longest *= 2;
-    if (longest > PAUSE_LONGEST_US)
-        longest = PAUSE_LONGEST_US;
+    if (longest > most)
+        longest = most;
     return longest / 2 + config->options.random() % (longest / 2 + 1);
 }
 
@@ -324,7 +328,7 @@ static void log_verdict(const char *what, const struct verdict *verdict)
     for (const struct verdict_field *field = verdict->fields; field != NULL; field = field->next)
         log_warn(PART, "%s: %.*s: %s", what, SPAN_ARG(field->name), field->sentence);
     for (const struct verdict_field *note = verdict->notes; note != NULL; note = note->next)
-        log_info(PART, "%s: %.*s: %s", what, SPAN_ARG(note->name), note->sentence);
+        log_warn(PART, "%s: %.*s: %s", what, SPAN_ARG(note->name), note->sentence);
 }
 
 /* Flushes and applies; on success `*candidate` moves to what is in force. */
@@ -384,7 +388,7 @@ static void judge(struct config *config)
             config->version);
     }
     /* A report that the hub refused before may be accepted with the new verdict. */
-    int64_t soon = now_of(config) + PAUSE_FIRST_US;
+    int64_t soon = now_of(config) + seconds_us(config, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST);
     if (config->state == TWIN_PAUSING && config->due_us > soon)
         config->due_us = soon;
 }

@@ -14,7 +14,7 @@ struct flight {
 struct sender {
     struct sender_options options;
     bool connected;
-    struct flight window[SENDER_WINDOW]; /* a ring: `count` from `first` on, by sequence */
+    struct flight *window; /* a ring: `count` from `first` on, by sequence */
     size_t first;
     size_t count;
     size_t bytes;
@@ -28,6 +28,13 @@ enum err sender_new(
     if (sender == NULL)
         return fail(ERR_MEMORY, why, "no memory for sending messages");
     sender->options = *options;
+    if (sender->options.window == 0)
+        sender->options.window = SENDER_WINDOW_DEFAULT;
+    sender->window = mem_alloc(sender->options.window * sizeof(*sender->window));
+    if (sender->window == NULL) {
+        mem_free(sender);
+        return fail(ERR_MEMORY, why, "no memory for sending messages");
+    }
     *ret_sender = sender;
     return ERR_NONE;
 }
@@ -37,6 +44,7 @@ void sender_free(struct sender *sender)
     if (sender == NULL)
         return;
     buf_done(&sender->body);
+    mem_free(sender->window);
     mem_free(sender);
 }
 
@@ -61,7 +69,7 @@ void sender_lost(struct sender *sender)
 
 static struct flight *flight_at(struct sender *sender, size_t place)
 {
-    return &sender->window[(sender->first + place) % SENDER_WINDOW];
+    return &sender->window[(sender->first + place) % sender->options.window];
 }
 
 void sender_acked(struct sender *sender, int token)
@@ -73,7 +81,7 @@ void sender_acked(struct sender *sender, int token)
     while (sender->count > 0 && flight_at(sender, 0)->acked) {
         done = flight_at(sender, 0)->sequence;
         sender->bytes -= flight_at(sender, 0)->bytes;
-        sender->first = (sender->first + 1) % SENDER_WINDOW;
+        sender->first = (sender->first + 1) % sender->options.window;
         sender->count--;
     }
     if (done > 0)
@@ -84,7 +92,7 @@ static bool has_room(const struct sender *sender)
 {
     if (sender->count == 0)
         return true;
-    return sender->count < SENDER_WINDOW &&
+    return sender->count < sender->options.window &&
            sender->bytes + OUTBOX_MESSAGE_MAX_BYTES <= SENDER_WINDOW_BYTES;
 }
 

@@ -11,7 +11,7 @@
 
 #include "outbox.h"
 
-#define SENDER_WINDOW 32u
+#define SENDER_WINDOW_DEFAULT 32u
 /* Bounds the memory of a window of large messages; one message may always be under way. */
 #define SENDER_WINDOW_BYTES (1u << 20)
 /* A hub that leaves a message unanswered for so long is given up. */
@@ -20,6 +20,7 @@
 struct sender_options {
     const struct clock *clock;
     struct outbox *outbox;
+    size_t window; /* messages under way at most; 0: the default */
     /* Publishes a message; `*ret_token` names it until it is acknowledged or the connection is
      * lost. Not ERR_NONE: not now. */
     enum err (*publish)(void *self, const char *id, struct span body, int *ret_token);

@@ -6,6 +6,7 @@
 #include "identity.h"
 #include "log.h"
 #include "mem.h"
+#include "settings.h"
 #include "topic.h"
 
 #include <inttypes.h>
@@ -15,12 +16,8 @@
 #define PART "uplink"
 #define SECOND_US ((int64_t)1000000)
 
-#define KEEP_ALIVE_S 60
-#define TOKEN_LIFE_S 3600
-#define PAUSE_FIRST_US SECOND_US
-#define PAUSE_LONGEST_US (300 * SECOND_US)
 /* Who is refused by name will be refused again until somebody does something. */
-#define PAUSE_REFUSED_US (10 * SECOND_US)
+#define PAUSE_REFUSED_TIMES 10
 /* A connection that lasted less is no reason to hurry with the next one: two clients with one
  * identity push each other out for ever. */
 #define LASTED_US (30 * SECOND_US)
@@ -112,13 +109,14 @@ static int64_t jittered(struct uplink *uplink, int64_t longest_us)
     return longest_us / 2 + uplink->options.random() % (longest_us / 2 + 1);
 }
 
-static void wait_before_next(struct uplink *uplink, int64_t first_us)
+static void wait_before_next(struct uplink *uplink, int64_t times)
 {
-    int64_t longest = first_us;
-    for (unsigned i = 0; i < uplink->failures && longest < PAUSE_LONGEST_US; i++)
+    int64_t most = uplink->options.pause_longest_us;
+    int64_t longest = uplink->options.pause_first_us * times;
+    for (unsigned i = 0; i < uplink->failures && longest < most; i++)
         longest *= 2;
-    if (longest > PAUSE_LONGEST_US)
-        longest = PAUSE_LONGEST_US;
+    if (longest > most)
+        longest = most;
     uplink->failures++;
     move(uplink, WAITING);
     uplink->due_us = now_of(uplink) + jittered(uplink, longest);
@@ -153,7 +151,7 @@ static void closed(struct uplink *uplink)
         return;
     }
     if (uplink->failures > 0) {
-        wait_before_next(uplink, PAUSE_FIRST_US);
+        wait_before_next(uplink, 1);
         return;
     }
     move(uplink, WAITING);
@@ -207,7 +205,7 @@ static enum err connect_with(struct uplink *uplink, struct buf *password, struct
         .ca_file = if_there(uplink->config_files[FILE_CA]),
         .certificate_file = x509 ? uplink->config_files[FILE_CERTIFICATE] : NULL,
         .key_file = x509 ? uplink->config_files[FILE_KEY] : NULL,
-        .keep_alive_s = KEEP_ALIVE_S};
+        .keep_alive_s = (int)uplink->options.keep_alive_s};
     log_info(PART, "connecting to %s as %s", uri.ptr, client_id.ptr);
     return uplink->options.link.connect(uplink->options.link.self, &target, why);
 }
@@ -230,7 +228,7 @@ static void begin_connecting(struct uplink *uplink)
         return;
     }
     note_error(uplink, "cannot connect: %s", why_text(&why, err));
-    wait_before_next(uplink, PAUSE_REFUSED_US);
+    wait_before_next(uplink, PAUSE_REFUSED_TIMES);
 }
 
 static void subscribe(struct uplink *uplink)
@@ -295,7 +293,7 @@ static void refused(struct uplink *uplink, const struct link_event *event)
 {
     bool credentials = event->code == 1 || event->code == 2 || event->code == 4 || event->code == 5;
     say_refused(uplink, event->code, event->text);
-    wait_before_next(uplink, credentials ? PAUSE_REFUSED_US : PAUSE_FIRST_US);
+    wait_before_next(uplink, credentials ? PAUSE_REFUSED_TIMES : 1);
 }
 
 static void lost(struct uplink *uplink, const char *text)
@@ -304,7 +302,7 @@ static void lost(struct uplink *uplink, const char *text)
     note_error(uplink, "the connection is lost%s%s", text[0] == '\0' ? "" : ": ", text);
     if (uplink->short_lives == SHORT_LIVES_SAID)
         log_warn(PART, "again and again: is another client connected with this identity?");
-    wait_before_next(uplink, PAUSE_FIRST_US);
+    wait_before_next(uplink, 1);
 }
 
 void uplink_reconnect(struct uplink *uplink, const char *reason)
@@ -421,7 +419,7 @@ static void overdue(struct uplink *uplink)
     case CONNECTING:
         uplink->options.link.abort(uplink->options.link.self);
         note_error(uplink, "the hub does not answer");
-        wait_before_next(uplink, PAUSE_FIRST_US);
+        wait_before_next(uplink, 1);
         break;
     case SUBSCRIBING:
         note_error(uplink, "the hub does not answer the subscription");
@@ -532,6 +530,21 @@ enum err uplink_publish(struct uplink *uplink, const char *id, struct span body,
 
 /* ---- life ---- */
 
+static void use_defaults(struct uplink_options *options)
+{
+    const struct {
+        int64_t *option;
+        enum setting_id setting;
+        int64_t unit;
+    } rows[] = {{&options->token_life_s, SETTING_IOTHUB_MODULE_TOKEN_LIFETIME, 60},
+        {&options->keep_alive_s, SETTING_IOTHUB_MODULE_KEEP_ALIVE, 1},
+        {&options->pause_first_us, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST, SECOND_US},
+        {&options->pause_longest_us, SETTING_IOTHUB_MODULE_BACK_OFF_LONGEST, SECOND_US}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (*rows[i].option == 0)
+            *rows[i].option = setting_row(rows[i].setting)->default_number * rows[i].unit;
+}
+
 enum err uplink_new(
     const struct uplink_options *options, struct uplink **ret_uplink, struct why *why)
 {
@@ -539,8 +552,7 @@ enum err uplink_new(
     if (uplink == NULL)
         return fail(ERR_MEMORY, why, "no memory for the uplink");
     uplink->options = *options;
-    if (uplink->options.token_life_s == 0)
-        uplink->options.token_life_s = TOKEN_LIFE_S;
+    use_defaults(&uplink->options);
     uplink->since_wall_us = clock_wall_us(options->clock);
     uplink->due_us = now_of(uplink);
     enum err err = identity_load(options->config_dir, &uplink->identity, why);

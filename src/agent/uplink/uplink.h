@@ -27,7 +27,10 @@ struct uplink_options {
     uint32_t (*random)(void);
     const char *config_dir; /* connection_string.txt, ca.pem, certificate_*.pem */
     const char *agent_version;
-    int64_t token_life_s; /* 0: an hour */
+    int64_t token_life_s; /* this and what follows: 0 is the setting's default */
+    int64_t keep_alive_s;
+    int64_t pause_first_us;   /* before connecting again; doubled from failure to failure … */
+    int64_t pause_longest_us; /* … up to this */
     struct link_driver link;
 
     /* Called from uplink_run(). The spans live until the function returns. */

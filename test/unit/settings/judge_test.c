@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "judging.h"
 
+#include <stdlib.h>
+
 #define B "true and false"
 #define CACHE_BAD "integers from 1 to 65536 (default 256)"
 
@@ -440,7 +442,7 @@ static void conf_json_stands_in_for_the_defaults(void **state)
         "\"IothubModule_ProxyConfig\":\"10.0.0.1,3128,me,pass,word\"}",
         true);
     assert_int_equal(local.err, ERR_NONE);
-    assert_null(local.verdict.notes);
+    assert_non_null(local.verdict.notes);
     assert_int_equal(settings_transport(&local.effective), TRANSPORT_MQTT_WEBSOCKET);
     assert_int_equal(settings_copy(&local.effective, &j.base), ERR_NONE);
     judge_text(&j, "{\"Process_CacheSize\":10,\"Login_UsePAM\":null,"
@@ -496,6 +498,50 @@ static void a_bad_conf_json_changes_nothing(void **state)
     }
 }
 
+/* Limits of this device: an operator sets them where the device is, and nobody from afar. */
+static void a_limit_of_the_device_has_its_range_in_conf_json_and_is_not_reported(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *smallest;
+        const char *largest;
+        const char *below;
+        const char *above;
+        int64_t standard;
+    } rows[] = {
+        {"IothubModule_BackOffFirst", "1", "3600", "0", "3601", 1},
+        {"IothubModule_BackOffLongest", "1", "86400", "0", "86401", 300},
+        {"IothubModule_InFlightMessages", "1", "100", "0", "101", 32},
+        {"IothubModule_KeepAlive", "10", "1177", "9", "1178", 60},
+        {"IothubModule_OutboxBytes", "1048576", "68719476736", "1048575", "68719476737", 67108864},
+        {"IothubModule_TokenLifetime", "5", "525600", "4", "525601", 60},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *good[] = {rows[i].smallest, rows[i].largest};
+        const char *bad[] = {rows[i].below, rows[i].above, "\"60\"", "true", "60.0", "[]", "{}"};
+        enum setting_id id;
+        struct judging j;
+        judging_init(&j);
+        assert_true(setting_find(span_of(rows[i].name), &id));
+        assert_int_equal(settings_int(&j.base, id), rows[i].standard);
+        for (size_t k = 0; k < COUNT_OF(good); k++) {
+            judge_as(&j, document_of(&j.arena, rows[i].name, good[k], ""), true);
+            assert_int_equal(j.err, ERR_NONE);
+            assert_int_equal(settings_int(&j.effective, id), strtoll(good[k], NULL, 10));
+            assert_string_equal(in_force(&j, rows[i].name), "absent");
+        }
+        for (size_t k = 0; k < COUNT_OF(bad); k++) {
+            judge_as(&j, document_of(&j.arena, rows[i].name, bad[k], ""), true);
+            assert_string_equal(bad_fields(&j), rows[i].name);
+        }
+        judge_text(&j, document_of(&j.arena, rows[i].name, rows[i].smallest, ""));
+        assert_string_equal(bad_fields(&j), rows[i].name);
+        assert_contains(sentence_of(&j, rows[i].name), "belongs in conf.json");
+        judging_done(&j);
+    }
+}
+
 static void a_proxy_has_its_form_and_is_never_shown(void **state)
 {
     static const struct {
@@ -546,9 +592,11 @@ static void what_is_good_but_odd_is_noted(void **state)
         {"{\"CollectorsCore_PriorityIntervals\":\"30,120,1441\"}", false,
             "CollectorsCore_PriorityIntervals", "multiple"},
         {"{\"IothubModule_TransportProtocol\":\"AMQP_Protocol\"}", true,
-            "IothubModule_TransportProtocol", "MQTT_Protocol is used"},
+            "IothubModule_TransportProtocol", "MQTT over TLS, is used"},
+        {"{\"IothubModule_TransportProtocol\":\"MQTT_WebSocket_Protocol\"}", true,
+            "IothubModule_TransportProtocol", "MQTT over TLS, is used"},
         {"{\"IothubModule_TransportProtocol\":\"AMQP_WebSocket_Protocol\"}", true,
-            "IothubModule_TransportProtocol", "MQTT_WebSocket_Protocol is used"},
+            "IothubModule_TransportProtocol", "MQTT over TLS, is used"},
         {"{\"IothubModule_ProxyConfig\":\"p,1\"}", true, "IothubModule_ProxyConfig", "WebSocket"},
     };
     (void)state;
@@ -615,6 +663,7 @@ int main(void)
         cmocka_unit_test(a_document_that_is_no_object_is_refused),
         cmocka_unit_test(conf_json_stands_in_for_the_defaults),
         cmocka_unit_test(local_settings_belong_in_conf_json),
+        cmocka_unit_test(a_limit_of_the_device_has_its_range_in_conf_json_and_is_not_reported),
         cmocka_unit_test(a_bad_conf_json_changes_nothing),
         cmocka_unit_test(a_proxy_has_its_form_and_is_never_shown),
         cmocka_unit_test(what_is_good_but_odd_is_noted),

@@ -94,10 +94,10 @@ static void a_window_is_under_way_at_a_time(void **state UNUSED)
     append_numbers(0, 100);
     sender_connected(sender);
     sender_run(sender);
-    assert_int_equal(hub.count, SENDER_WINDOW);
+    assert_int_equal(hub.count, SENDER_WINDOW_DEFAULT);
     sender_acked(sender, 1);
     sender_run(sender);
-    assert_int_equal(hub.count, SENDER_WINDOW + 1);
+    assert_int_equal(hub.count, SENDER_WINDOW_DEFAULT + 1);
     for (int token = 2; token <= 100; token++) {
         sender_acked(sender, token);
         sender_run(sender);
@@ -105,6 +105,24 @@ static void a_window_is_under_way_at_a_time(void **state UNUSED)
     for (int i = 0; i < 100; i++)
         assert_int_equal(hub.numbers[i], i);
     assert_int_equal(outbox_counters(outbox)->sent, 100);
+    assert_int_equal(outbox_counters(outbox)->kept, 0);
+}
+
+static void the_window_is_as_wide_as_it_was_made(void **state UNUSED)
+{
+    struct sender_options options = {
+        .clock = &fake_clock, .outbox = outbox, .window = 2, .publish = publish};
+    sender_free(sender);
+    assert_int_equal(sender_new(&options, &sender, NULL), ERR_NONE);
+    append_numbers(0, 5);
+    sender_connected(sender);
+    sender_run(sender);
+    assert_int_equal(hub.count, 2);
+    for (int token = 1; token <= 5; token++) {
+        sender_acked(sender, token);
+        sender_run(sender);
+    }
+    assert_int_equal(hub.count, 5);
     assert_int_equal(outbox_counters(outbox)->kept, 0);
 }
 
@@ -184,7 +202,7 @@ static void a_silent_hub_is_noticed(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(nothing_is_published_without_a_connection),
-        TEST(a_window_is_under_way_at_a_time),
+        TEST(a_window_is_under_way_at_a_time), TEST(the_window_is_as_wide_as_it_was_made),
         TEST(an_early_acknowledgement_waits_for_those_before),
         TEST(after_a_loss_what_was_not_acknowledged_is_sent_again_with_its_id),
         TEST(a_refused_publish_is_tried_again_in_its_turn),

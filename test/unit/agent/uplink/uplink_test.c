@@ -32,6 +32,7 @@ static uint32_t fake_random(void)
 
 static struct {
     int connects;
+    int keep_alive_s;
     int closes;
     int aborts;
     int subscribes;
@@ -48,6 +49,7 @@ static struct {
 static enum err fake_connect(void *self UNUSED, const struct link_target *target, struct why *why)
 {
     line.connects++;
+    line.keep_alive_s = target->keep_alive_s;
     snprintf(line.uri, sizeof(line.uri), "%s", target->uri);
     snprintf(line.password, sizeof(line.password), "%s", target->password);
     if (line.connect_error != ERR_NONE)
@@ -146,17 +148,9 @@ static void write_string(const char *text)
     fclose(file);
 }
 
-static int set_up(void **state UNUSED)
+static struct uplink_options options_of_the_test(void)
 {
-    snprintf(dir, sizeof(dir), "/tmp/gemel-uplink-XXXXXX");
-    if (mkdtemp(dir) == NULL)
-        return -1;
-    memset(&line, 0, sizeof(line));
-    memset(&heard, 0, sizeof(heard));
-    now_us = 1700000000 * SECOND_US;
-    jitter = 0;
-    write_string("HostName=hub.local;DeviceId=d1;ModuleId=m1;SharedAccessKey=" KEY);
-    struct uplink_options options = {.clock = &fake_clock,
+    return (struct uplink_options){.clock = &fake_clock,
         .random = fake_random,
         .config_dir = dir,
         .agent_version = "1.0",
@@ -167,6 +161,19 @@ static int set_up(void **state UNUSED)
         .answer = on_answer,
         .desired = on_desired,
         .delivered = on_delivered};
+}
+
+static int set_up(void **state UNUSED)
+{
+    snprintf(dir, sizeof(dir), "/tmp/gemel-uplink-XXXXXX");
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    memset(&line, 0, sizeof(line));
+    memset(&heard, 0, sizeof(heard));
+    now_us = 1700000000 * SECOND_US;
+    jitter = 0;
+    write_string("HostName=hub.local;DeviceId=d1;ModuleId=m1;SharedAccessKey=" KEY);
+    struct uplink_options options = options_of_the_test();
     return uplink_new(&options, &uplink, NULL) == ERR_NONE ? 0 : -1;
 }
 
@@ -422,6 +429,27 @@ static void a_client_that_says_nothing_is_dropped(void **state UNUSED)
     assert_int_equal(line.closes, 1);
 }
 
+static void the_operator_sets_pauses_keep_alive_and_the_life_of_tokens(void **state UNUSED)
+{
+    struct uplink_options options = options_of_the_test();
+    options.token_life_s = 600;
+    options.keep_alive_s = 300;
+    options.pause_first_us = 20 * SECOND_US;
+    options.pause_longest_us = 70 * SECOND_US;
+    uplink_free(uplink);
+    assert_int_equal(uplink_new(&options, &uplink, NULL), ERR_NONE);
+    uplink_run(uplink);
+    assert_int_equal(line.keep_alive_s, 300);
+    const int64_t longest_s[] = {20, 40, 70, 70};
+    for (size_t i = 0; i < COUNT_OF(longest_s); i++) {
+        event(LINK_REFUSED, 3, "");
+        assert_int_equal(wait_for_it(), longest_s[i] * SECOND_US / 2);
+    }
+    event(LINK_CONNECTED, 0, "");
+    event(LINK_SUBSCRIBED, 0, "");
+    assert_int_equal(uplink_due(uplink) - now_us, 480 * SECOND_US);
+}
+
 static void a_refused_subscription_means_connecting_anew_after_a_pause(void **state UNUSED)
 {
     uplink_run(uplink);
@@ -503,6 +531,7 @@ int main(void)
         TEST(a_token_is_renewed_between_80_and_90_percent_of_its_life),
         TEST(before_a_renewal_what_is_on_its_way_arrives), TEST(a_renewal_does_not_wait_for_ever),
         TEST(a_client_that_says_nothing_is_dropped),
+        TEST(the_operator_sets_pauses_keep_alive_and_the_life_of_tokens),
         TEST(a_refused_subscription_means_connecting_anew_after_a_pause),
         TEST(a_changed_connection_string_counts_at_the_next_connection),
         TEST(a_link_that_cannot_even_begin_is_tried_again),
