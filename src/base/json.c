@@ -14,21 +14,28 @@ struct parser {
     size_t at;
     unsigned depth;
     unsigned max_depth;
+    size_t fault; /* the byte that is wrong */
     struct why *why;
 };
 
 static enum err refuse(struct parser *p, size_t at, const char *what)
 {
+    p->fault = at;
+    return fail(ERR_FORMAT, p->why, "%s", what);
+}
+
+static void say_where(struct span text, size_t at, struct why *why)
+{
     size_t line = 1;
     size_t column = 1;
-    for (size_t i = 0; i < at && i < p->text.len; i++) {
+    for (size_t i = 0; i < at && i < text.len; i++) {
         column++;
-        if (p->text.ptr[i] == '\n') {
+        if (text.ptr[i] == '\n') {
             line++;
             column = 1;
         }
     }
-    return fail(ERR_FORMAT, p->why, "line %zu, column %zu: %s", line, column, what);
+    why_prefix(why, "line %zu, column %zu", line, column);
 }
 
 static enum err no_memory(struct parser *p)
@@ -373,24 +380,126 @@ static enum err parse_value(struct parser *p, struct json *value)
     return err;
 }
 
-enum err json_parse(struct arena *arena, struct span text, unsigned max_depth,
-    struct json **ret_value, struct why *why)
+static enum err parse_all(struct parser *p, struct json **ret_value)
+{
+    struct json *value = arena_alloc(p->arena, sizeof(*value));
+    if (value == NULL)
+        return no_memory(p);
+    enum err err = parse_value(p, value);
+    if (err != ERR_NONE)
+        return err;
+    skip_blanks(p);
+    if (p->at < p->text.len)
+        return refuse(p, p->at, "nothing may follow the value");
+    *ret_value = value;
+    return ERR_NONE;
+}
+
+enum err json_parse_located(struct arena *arena, struct span text, unsigned max_depth,
+    struct json **ret_value, size_t *ret_fault, struct why *why)
 {
     struct parser p = {.arena = arena,
         .text = text,
         .max_depth = max_depth == 0 ? JSON_DEPTH_DEFAULT : max_depth,
         .why = why};
-    struct json *value = arena_alloc(arena, sizeof(*value));
-    if (value == NULL)
-        return no_memory(&p);
-    enum err err = parse_value(&p, value);
-    if (err != ERR_NONE)
-        return err;
-    skip_blanks(&p);
-    if (p.at < text.len)
-        return refuse(&p, p.at, "nothing may follow the value");
-    *ret_value = value;
-    return ERR_NONE;
+    enum err err = parse_all(&p, ret_value);
+    if (err == ERR_FORMAT)
+        *ret_fault = p.fault;
+    return err;
+}
+
+enum err json_parse(struct arena *arena, struct span text, unsigned max_depth,
+    struct json **ret_value, struct why *why)
+{
+    size_t fault = 0;
+    enum err err = json_parse_located(arena, text, max_depth, ret_value, &fault, why);
+    if (err == ERR_FORMAT)
+        say_where(text, fault, why);
+    return err;
+}
+
+/* ---- places in the source ---------------------------------------------------------------------
+ */
+
+/* Behind the string that begins at `at`; the text is known to be good. */
+static size_t behind_string(struct span text, size_t at)
+{
+    for (at++; at < text.len && text.ptr[at] != '"'; at++)
+        if (text.ptr[at] == '\\')
+            at++;
+    return at + 1;
+}
+
+static size_t behind_container(struct span text, size_t at)
+{
+    size_t depth = 0;
+    do {
+        char c = text.ptr[at];
+        if (c == '"') {
+            at = behind_string(text, at);
+            continue;
+        }
+        depth += c == '{' || c == '[' ? 1 : 0;
+        depth -= c == '}' || c == ']' ? 1 : 0;
+        at++;
+    } while (depth > 0 && at < text.len);
+    return at;
+}
+
+static size_t behind_word(struct span text, size_t at)
+{
+    while (at < text.len && text.ptr[at] != '\0' && strchr(",]} \t\r\n", text.ptr[at]) == NULL)
+        at++;
+    return at;
+}
+
+static struct span part_of(struct span text, size_t from, size_t to)
+{
+    return span_first(span_from(text, from), (to < text.len ? to : text.len) - from);
+}
+
+struct span json_source(struct span text, const struct json *value)
+{
+    size_t at = value->offset;
+    if (at >= text.len)
+        return SPAN_NONE;
+    size_t end = value->kind == JSON_STRING ? behind_string(text, at)
+                 : value->kind == JSON_OBJECT || value->kind == JSON_ARRAY
+                     ? behind_container(text, at)
+                     : behind_word(text, at);
+    return part_of(text, at, end);
+}
+
+/* The byte before `at` that is no blank; SIZE_MAX at the text's beginning. */
+static size_t before_blanks(struct span text, size_t at)
+{
+    while (at > 0 && strchr(" \t\r\n", text.ptr[at - 1]) != NULL)
+        at--;
+    return at - 1;
+}
+
+static bool is_escaped(struct span text, size_t at)
+{
+    size_t backslashes = 0;
+    while (backslashes < at && text.ptr[at - backslashes - 1] == '\\')
+        backslashes++;
+    return backslashes % 2 == 1;
+}
+
+/* Backwards over ':' and the name: before its opening quote stands no backslash, before a quote
+ * inside an odd number of them. */
+struct span json_name_source(struct span text, const struct json *member)
+{
+    if (member->offset > text.len)
+        return SPAN_NONE;
+    size_t colon = before_blanks(text, member->offset);
+    size_t closing = colon < text.len && text.ptr[colon] == ':' ? before_blanks(text, colon) : 0;
+    if (closing == 0 || closing >= text.len || text.ptr[closing] != '"')
+        return SPAN_NONE;
+    size_t opening = closing - 1;
+    while (opening > 0 && (text.ptr[opening] != '"' || is_escaped(text, opening)))
+        opening--;
+    return part_of(text, opening, closing + 1);
 }
 
 struct json *json_new(struct arena *arena, enum json_kind kind)

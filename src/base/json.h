@@ -42,6 +42,16 @@ struct json {
 enum err json_parse(struct arena *arena, struct span text, unsigned max_depth,
     struct json **ret_value, struct why *why) MUST_USE;
 
+/* The same, for who shows the place itself: with ERR_FORMAT the sentence names none, and
+ * `*ret_fault` is the byte at which it is wrong. */
+enum err json_parse_located(struct arena *arena, struct span text, unsigned max_depth,
+    struct json **ret_value, size_t *ret_fault, struct why *why) MUST_USE;
+
+/* Where a value that was read from `text`, and the name of a member with its quotes, stand there;
+ * the empty span for the name of what is no member. */
+struct span json_source(struct span text, const struct json *value);
+struct span json_name_source(struct span text, const struct json *member);
+
 /* Builders; NULL without memory. Strings and literals are copied. */
 struct json *json_new(struct arena *arena, enum json_kind kind) MUST_USE;
 struct json *json_new_bool(struct arena *arena, bool truth) MUST_USE;

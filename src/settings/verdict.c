@@ -39,7 +39,7 @@ static bool is_safe(char c, size_t at)
 }
 
 /* Makes a name that can be a twin key. False: no memory. */
-static bool make_safe(struct arena *arena, struct span name, struct span *ret_safe)
+bool verdict_name(struct arena *arena, struct span name, struct span *ret_safe)
 {
     char safe[NAME_BYTES + 4];
     size_t len = 0;
@@ -95,7 +95,7 @@ static void tidy(char sentence[SENTENCE_SIZE], int len)
 enum err verdict_blame(struct verdict *verdict, struct span name, const char *format, ...)
 {
     struct span safe_name;
-    if (!make_safe(&verdict->arena, name, &safe_name))
+    if (!verdict_name(&verdict->arena, name, &safe_name))
         return ERR_MEMORY;
     struct verdict_field **place = place_of(&verdict->fields, safe_name);
     if (*place != NULL && span_eq((*place)->name, safe_name))
@@ -119,7 +119,7 @@ enum err verdict_blame(struct verdict *verdict, struct span name, const char *fo
 enum err verdict_note(struct verdict *verdict, struct span name, const char *sentence)
 {
     struct span safe_name;
-    if (!make_safe(&verdict->arena, name, &safe_name))
+    if (!verdict_name(&verdict->arena, name, &safe_name))
         return ERR_MEMORY;
     return put(verdict, place_of(&verdict->notes, safe_name), safe_name,
         arena_text(&verdict->arena, span_of(sentence)));

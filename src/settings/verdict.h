@@ -40,6 +40,10 @@ struct verdict {
 void verdict_init(struct verdict *ret_verdict);
 void verdict_done(struct verdict *verdict);
 
+/* The name under which a verdict tells of a member of that name: safe as a twin key. False: no
+ * memory. */
+bool verdict_name(struct arena *arena, struct span name, struct span *ret_safe) MUST_USE;
+
 static inline bool verdict_ok(const struct verdict *verdict)
 {
     return verdict->fields == NULL;

@@ -25,6 +25,23 @@ static void must_round_trip(const struct json *value)
     buf_done(&second);
 }
 
+/* What the places in the source hold reads as the name and the value themselves. */
+static void must_be_found(struct span text, const struct json *container)
+{
+    json_each (child, container) {
+        struct arena arena;
+        struct json *again;
+        arena_init(&arena, 0);
+        must(json_parse(&arena, json_source(text, child), 0, &again, NULL) == ERR_NONE);
+        must(json_equal(child, again));
+        if (container->kind == JSON_OBJECT) {
+            must(json_parse(&arena, json_name_source(text, child), 0, &again, NULL) == ERR_NONE);
+            must(span_eq(again->text, child->key));
+        }
+        arena_done(&arena);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = {(const char *)data, size};
@@ -39,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)json_int64(value, &integer);
         (void)json_double(value, &number);
         must_round_trip(value);
+        must_be_found(text, value);
     } else {
         must(err == ERR_FORMAT || err == ERR_MEMORY);
         must(why.text[0] != '\0');

@@ -265,6 +265,93 @@ static void a_value_knows_where_it_began(void **state UNUSED)
     assert_int_equal(json_find_text(value, "b")->first->offset, 18);
 }
 
+static void a_refusal_knows_its_place(void **state UNUSED)
+{
+    static const struct {
+        const char *text;
+        size_t fault;
+    } rows[] = {
+        {"", 0},
+        {"{\"a\":}", 5},
+        {"{\n \"a\": 1,\n \"\xc3\xa4\": 2 x}", 20},
+        {"{\"a\":1,\"a\":2}", 11},
+        {"[1] 2", 4},
+        {"\"\\q\"", 1},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct json *value = NULL;
+        struct why why = {""};
+        size_t fault = 999;
+        assert_int_equal(
+            json_parse_located(&arena, span_of(rows[i].text), 0, &value, &fault, &why), ERR_FORMAT);
+        assert_int_equal(fault, rows[i].fault);
+        assert_null(strstr(why.text, "line"));
+        assert_true(why.text[0] != '\0');
+    }
+}
+
+static void a_value_and_its_name_are_found_in_the_source(void **state UNUSED)
+{
+    static const struct {
+        const char *name; /* as it is written */
+        const char *value;
+    } rows[] = {
+        {"\"a\"", "12"},
+        {"\"b\"", "-1.50e3"},
+        {"\"c\"", "true"},
+        {"\"\"", "null"},
+        {"\"q\\\"q\"", "\"x\\\"}\\\\\""},
+        {"\"back\\\\\"", "\"\""},
+        {"\"\\\"\"", "[]"},
+        {"\"\\\\\\\"\"", "{ }"},
+        {"\"\\u0041\xc3\xa4\"", "{\"a\": [\"]}\\\"\", {\"b\" : [ 1 , 2 ]}]}"},
+        {"\":\"", "\":\""},
+        {"\"z\"", "[{}, \"[\", 1]"},
+    };
+    for (size_t form = 0; form < 3; form++) {
+        AUTO(buf_done) struct buf text = BUF_EMPTY;
+        buf_add_text(&text, " {");
+        for (size_t i = 0; i < COUNT_OF(rows); i++)
+            switch (form) {
+            case 0:
+                buf_add_format(&text, "%s%s:%s", i == 0 ? "" : ",", rows[i].name, rows[i].value);
+                break;
+            case 1:
+                buf_add_format(
+                    &text, "%s\n %s \t:\r\n %s ", i == 0 ? "" : ",", rows[i].name, rows[i].value);
+                break;
+            default:
+                buf_add_format(
+                    &text, "%s %s : %s\n", i == 0 ? "" : ",", rows[i].name, rows[i].value);
+            }
+        buf_add_text(&text, "}");
+        struct json *object = parsed(buf_span(&text));
+        size_t at = 0;
+        json_each (member, object) {
+            struct span name = json_name_source(buf_span(&text), member);
+            struct span value = json_source(buf_span(&text), member);
+            if (!span_is(name, rows[at].name) || !span_is(value, rows[at].value))
+                fail_msg("'%.*s' '%.*s'", SPAN_ARG(name), SPAN_ARG(value));
+            at++;
+        }
+        assert_int_equal(at, COUNT_OF(rows));
+        struct span whole = json_source(buf_span(&text), object);
+        assert_int_equal(whole.len, text.len - 1);
+        assert_int_equal(json_name_source(buf_span(&text), object).len, 0);
+    }
+}
+
+static void items_of_arrays_have_no_name(void **state UNUSED)
+{
+    struct span text = S("[1, \"a\" , {\"b\":[2]}]");
+    struct json *array = parsed(text);
+    assert_true(span_is(json_source(text, array), "[1, \"a\" , {\"b\":[2]}]"));
+    json_each (item, array)
+        assert_int_equal(json_name_source(text, item).len, 0);
+    assert_true(span_is(json_source(text, array->first), "1"));
+    assert_true(span_is(json_source(text, array->last), "{\"b\":[2]}"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -282,6 +369,9 @@ int main(void)
         TEST(whatever_allocation_fails_the_answer_is_no_memory),
         TEST(whatever_the_arenas_limit_it_is_kept),
         TEST(a_value_knows_where_it_began),
+        TEST(a_refusal_knows_its_place),
+        TEST(a_value_and_its_name_are_found_in_the_source),
+        TEST(items_of_arrays_have_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
