@@ -18,7 +18,7 @@ enum err {
 };
 
 struct err_row {
-    const char *name;     /* "DEVICE_NOT_FOUND": for logs and the reference page */
+    const char *name;     /* "DEVICE_NOT_FOUND": for logs */
     int http_status;      /* 404 */
     int hub_code;         /* 404001; 0: none */
     const char *hub_name; /* "DeviceNotFound"; "": none */

@@ -10,8 +10,10 @@ import { run } from './tools.mjs';
 
 // page: [program below the build folder, arguments]
 export const pages = {
+  'docs/reference/errors.md': ['src/base/gemel-errors-doc', []],
   'docs/reference/settings.md': ['src/settings/gemel-settings-doc', ['reference']],
   'docs/reference/settings.schema.json': ['src/settings/gemel-settings-doc', ['schema']],
+  'packaging/man/gemel.1': ['src/cli/gemel', ['manual']],
 };
 
 async function print(build, [program, args]) {
