@@ -74,7 +74,7 @@ struct collector {
     /*
      * Puts settings in force, also while it runs with others, and then restarts no more than what
      * they touch. On failure what ran before goes on as before, and the name of the setting to
-     * blame is in `*ret_field`. Optional.
+     * blame is in `*ret_field`. The settings are borrowed for the call. Optional.
      */
     enum err (*start)(
         void *state, const struct settings *settings, const char **ret_field, struct why *why);
