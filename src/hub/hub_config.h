@@ -51,6 +51,7 @@ struct hub_config {
     } log;
     struct {
         char directory[CONFIG_TEXT_SIZE]; /* empty: where it was installed */
+        unsigned hsts_seconds;
     } portal;
 };
 

@@ -33,6 +33,7 @@ struct server {
     const char *data_dir;
     char certificate_file[PATH_SIZE];
     char key_file[PATH_SIZE];
+    char portal_directory[PATH_SIZE];
     struct gateway *gateway;
     struct store *store;
     struct bus *bus;
@@ -112,6 +113,29 @@ static enum err renew_certificate(struct server *server, struct why *why)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* As installed: prefix/bin/gemel-hub and prefix/share/gemel/portal; in a build tree:
+ * src/hub/gemel-hub and portal. NULL if neither is there. */
+static const char *find_portal(struct server *server)
+{
+    static const char *const places[] = {"../share/gemel/portal", "../../portal"};
+    char program[PATH_SIZE];
+    if (server->config->portal.directory[0] != '\0')
+        return server->config->portal.directory;
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (size <= 0)
+        return NULL;
+    program[size] = '\0';
+    *strrchr(program, '/') = '\0';
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        int len = snprintf(
+            server->portal_directory, sizeof server->portal_directory, "%s/%s", program, places[i]);
+        if (len > 0 && (size_t)len < sizeof server->portal_directory &&
+            access(server->portal_directory, F_OK) == 0)
+            return server->portal_directory;
+    }
+    return NULL;
+}
+
 static enum err open_gateway(struct server *server, unsigned connections, struct why *why)
 {
     const struct hub_config *config = server->config;
@@ -140,6 +164,8 @@ static enum err open_gateway(struct server *server, unsigned connections, struct
         .https_port = config->listen.https_port,
         .certificate_file = server->certificate_file,
         .key_file = server->key_file,
+        .portal_directory = find_portal(server),
+        .hsts_seconds = config->portal.hsts_seconds,
     };
     return gateway_open(&options, &server->gateway, why);
 }

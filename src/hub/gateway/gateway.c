@@ -2,6 +2,7 @@
 #include "gateway_priv.h"
 
 #include "log.h"
+#include "static_files.h"
 #include "tls.h"
 
 #include <sched.h>
@@ -95,6 +96,9 @@ enum err gateway_open(
     err = gateway->threads == NULL ? fail(ERR_MEMORY, why, "no memory for the gateway") : ERR_NONE;
     if (err == ERR_NONE)
         err = listen_address_parse(options->listen, &gateway->address, why);
+    if (err == ERR_NONE)
+        err = static_files_open(
+            options->portal_directory, options->hsts_seconds, &gateway->files, why);
     if (err == ERR_NONE)
         err = make_threads(gateway, threads, identity, why);
     if (err != ERR_NONE) {
@@ -215,6 +219,7 @@ void gateway_close(struct gateway *gateway)
         return;
     for (size_t i = 0; i < gateway->thread_count; i++)
         thread_done(&gateway->threads[i]);
+    static_files_close(gateway->files);
     mem_free(gateway->threads);
     mem_free(gateway);
 }

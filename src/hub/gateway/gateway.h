@@ -48,12 +48,14 @@ struct gateway_options {
     unsigned https_port;
     const char *certificate_file; /* PEM, the server's first */
     const char *key_file;
+    const char *portal_directory; /* NULL: none */
+    unsigned hsts_seconds;        /* of the portal's pages; 0: not said */
 };
 
 /*
  * Binds both ports, loads certificate and key, makes the threads; nothing is accepted yet.
- * ERR_ARGUMENT (address, files), ERR_REFUSED (a port is in use or needs a privilege), ERR_MEMORY,
- * ERR_SERVER; the sentence says what to do.
+ * ERR_ARGUMENT (address, files), ERR_IO and ERR_TOO_LARGE (the portal's files), ERR_REFUSED (a port
+ * is in use or needs a privilege), ERR_MEMORY, ERR_SERVER; the sentence says what to do.
  */
 enum err gateway_open(
     const struct gateway_options *options, struct gateway **ret_gateway, struct why *why) MUST_USE;

@@ -11,6 +11,7 @@ struct gateway {
     struct gateway_options options;
     struct listen_address address;
     unsigned ports[LISTEN_COUNT];
+    struct static_files *files;
     struct gateway_thread *threads;
     size_t thread_count; /* those that thread_init() was called for */
     atomic_uint connections;

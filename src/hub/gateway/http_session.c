@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http_session.h"
 
+#include "gateway_priv.h"
 #include "http_response.h"
 #include "log.h"
+#include "static_files.h"
 
 /* Of a response body, copied to the connection whenever it has sent what it had. */
 #define BODY_PIECE_BYTES (64u * 1024)
@@ -18,7 +20,8 @@ struct http_op {
     struct http_session *session; /* NULL: the client went away */
     struct gateway_thread *thread;
     struct rest_call rest;
-    bool head_only; /* HEAD: all of the answer but the body */
+    struct static_request file; /* the same request, as one for a file */
+    bool head_only;             /* HEAD: all of the answer but the body */
     bool is_options;
     bool chunked;
     bool close;   /* after the response */
@@ -197,9 +200,21 @@ static void refuse_late(struct http_session *session)
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
+static bool is_of_the_portal(struct http_op *op)
+{
+    op->file.path = op->rest.path;
+    op->file.is_api = service_is_api(op->rest.path);
+    return !op->is_options && span_is(op->rest.method, "GET") &&
+           static_files_answer(op->thread->gateway->files, &op->file, &op->rest);
+}
+
 static void ask(struct http_session *session)
 {
     struct http_op *op = session->op;
+    if (is_of_the_portal(op)) {
+        answer(session);
+        return;
+    }
     if (op->is_options) {
         op->rest.status = 204;
         answer(session);
@@ -241,6 +256,9 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
         {http_find_header(request, "x-ms-continuation"), &rest->continuation},
         {span_of(conn_peer(&op->session->conn, peer)), &rest->peer},
         {http_find_header(request, "user-agent"), &rest->user_agent},
+        {http_find_header(request, "accept"), &op->file.accept},
+        {http_find_header(request, "accept-encoding"), &op->file.accept_encoding},
+        {http_find_header(request, "if-none-match"), &op->file.if_none_match},
     };
     for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (!arena_span(&rest->call.arena, fields[i].from, fields[i].to))

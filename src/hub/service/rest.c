@@ -477,6 +477,20 @@ void service_rest(struct service *service, struct rest_call *call)
     rest_finish(rest, err, &why);
 }
 
+static struct span first_part(struct span path)
+{
+    path = span_from(path, 1);
+    return span_first(path, span_find(path, '/'));
+}
+
+bool service_is_api(struct span path)
+{
+    for (size_t i = 0; i < COUNT_OF(operations); i++)
+        if (span_eq_nocase(first_part(path), first_part(span_of(operations[i].path))))
+            return true;
+    return false;
+}
+
 void service_rest_refuse(struct rest_call *call, enum err err, const struct why *why)
 {
     const struct clock *clock =

@@ -204,6 +204,10 @@ struct rest_call {
  */
 void service_rest(struct service *service, struct rest_call *call);
 
+/* Whether a path belongs to the service, by its first part: what else there is belongs to the
+ * portal. */
+bool service_is_api(struct span path);
+
 /* Fills the response of a call that never reached the service (too large, malformed, draining). */
 void service_rest_refuse(struct rest_call *call, enum err err, const struct why *why);
 
