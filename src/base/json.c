@@ -583,6 +583,16 @@ bool json_set(struct arena *arena, struct json *object, struct span name, struct
     return true;
 }
 
+bool json_add(struct arena *arena, struct json *object, struct span name, struct json *value)
+{
+    must(object->kind == JSON_OBJECT);
+    if (value == NULL || !arena_span(arena, name, &value->key))
+        return false;
+    value->next = NULL;
+    link_child(object, value);
+    return true;
+}
+
 struct json *json_take(struct json *object, struct span name)
 {
     struct json *before = NULL;

@@ -63,8 +63,12 @@ struct json *json_copy(struct arena *arena, const struct json *value) MUST_USE;
 bool json_append(struct json *array, struct json *item) MUST_USE;
 
 /* Sets a member: in place of one with that name, else at the end. The name is copied. False: no
- * memory, or `value` is NULL. */
+ * memory, or `value` is NULL. Linear in the members. */
 bool json_set(
+    struct arena *arena, struct json *object, struct span name, struct json *value) MUST_USE;
+
+/* Adds a member that the caller knows to be new, without looking. False: as above. */
+bool json_add(
     struct arena *arena, struct json *object, struct span name, struct json *value) MUST_USE;
 
 /* Takes a member out; NULL if there is none. */

@@ -318,8 +318,11 @@ static enum err check_property(const struct twin_limits *limits, const char *nam
     size_t counted = size_of(after).counted;
     if (limits->property_bytes == 0 || counted <= limits->property_bytes)
         return ERR_NONE;
-    const struct lookup old = {.object = before};
-    const struct prop *was = before == NULL ? NULL : lookup_find(&old, after->key);
+    const struct prop *was = NULL;
+    if (before != NULL) {
+        const struct lookup old = {.object = before, .count = before->count};
+        was = lookup_find(&old, after->key);
+    }
     if (was != NULL && size_of(was).counted >= counted)
         return ERR_NONE;
     return fail(ERR_ARGUMENT, why,

@@ -116,12 +116,14 @@ static int by_key(const void *a, const void *b)
 enum err lookup_init(
     struct arena *arena, const struct prop *object, size_t expected_uses, struct lookup *ret_lookup)
 {
-    struct lookup lookup = {.object = object};
+    struct lookup lookup = {.object = object, .count = object->count};
     if (object->count > 0 && expected_uses > WALK_MAX / object->count && expected_uses > 1) {
         lookup.sorted = arena_alloc(arena, object->count * sizeof(struct prop *));
         if (lookup.sorted == NULL)
             return ERR_MEMORY;
-        prop_each(child, object) lookup.sorted[lookup.count++] = child;
+        size_t at = 0;
+        prop_each(child, object) lookup.sorted[at++] = child;
+        lookup.count = at;
         qsort(lookup.sorted, lookup.count, sizeof(struct prop *), by_key);
     }
     *ret_lookup = lookup;
@@ -131,8 +133,11 @@ enum err lookup_init(
 struct prop *lookup_find(const struct lookup *lookup, struct span key)
 {
     if (lookup->sorted == NULL) {
+        size_t left = lookup->count;
         prop_each(child, lookup->object)
         {
+            if (left-- == 0)
+                return NULL;
             if (span_eq(child->key, key))
                 return child;
         }

@@ -45,11 +45,12 @@ enum err section_load(struct arena *arena, struct span values, struct span metad
 /* Adds a child; the caller knows that there is none with that name. NULL without memory. */
 struct prop *prop_add(struct arena *arena, struct prop *object, struct span key) MUST_USE;
 
-/* Looks members up by name, many times in the same object: a sorted index where it pays. */
+/* Looks members up by name, many times in the same object: a sorted index where it pays. What is
+ * added after lookup_init() is not found. */
 struct lookup {
     const struct prop *object;
     struct prop **sorted; /* NULL: walk */
-    size_t count;
+    size_t count;         /* members to look at */
 };
 
 enum err lookup_init(struct arena *arena, const struct prop *object, size_t expected_uses,

@@ -5,6 +5,7 @@
 #include "bag.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct event_work {
     struct event event;
@@ -30,7 +31,7 @@ static enum err put_text(
     return put(properties, object, span_of(name), json_new_string(properties->arena, text));
 }
 
-static enum err put_item(struct properties *properties, const struct bag_item *item)
+static enum err put_item(struct properties *properties, const struct bag_item *item, bool is_last)
 {
     const struct bag_system *system = bag_system_by_key(item->key);
     struct json *value = item->has_value ? json_new_string(properties->arena, item->value)
@@ -38,25 +39,62 @@ static enum err put_item(struct properties *properties, const struct bag_item *i
     properties->size += item->value.len;
     if (system == NULL) {
         properties->size += item->key.len;
-        return put(properties, properties->application, item->key, value);
+        if (!is_last)
+            return ERR_NONE;
+        return json_add(properties->arena, properties->application, item->key, value) ? ERR_NONE
+                                                                                      : ERR_MEMORY;
     }
     if (!system->from_client)
         return ERR_NONE;
     return put(properties, properties->system, span_of(system->name), value);
 }
 
+static int by_key_and_place(const void *a, const void *b)
+{
+    const struct bag_item *const *left = a;
+    const struct bag_item *const *right = b;
+    int order = span_compare((*left)->key, (*right)->key);
+    return order != 0 ? order : (*left > *right) - (*left < *right);
+}
+
+/* Of items with the same key the last one counts. Sorting: a topic has room for ten thousand. */
+static bool *find_last(struct arena *arena, const struct bag_item *items, size_t count)
+{
+    bool *is_last = arena_alloc(arena, count);
+    const struct bag_item **sorted = arena_alloc(arena, count * sizeof(const struct bag_item *));
+    if (is_last == NULL || sorted == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &items[i];
+    qsort(sorted, count, sizeof(const struct bag_item *), by_key_and_place);
+    for (size_t i = 0; i < count; i++)
+        is_last[sorted[i] - items] = i + 1 == count || !span_eq(sorted[i]->key, sorted[i + 1]->key);
+    return is_last;
+}
+
+static enum err put_items(struct properties *properties, const struct bag_item *items, size_t count)
+{
+    const bool *is_last = find_last(properties->arena, items, count);
+    enum err err = is_last == NULL ? ERR_MEMORY : ERR_NONE;
+    for (size_t i = 0; i < count && err == ERR_NONE; i++)
+        err = put_item(properties, &items[i], is_last[i]);
+    return err;
+}
+
 static enum err read_bag(struct properties *properties, struct span bag, struct why *why)
 {
-    struct bag_item item;
-    for (;;) {
-        enum err err = bag_next(properties->arena, &bag, &item, why);
-        if (err == ERR_NOT_FOUND)
-            return ERR_NONE;
-        if (err == ERR_NONE)
-            err = put_item(properties, &item);
-        if (err != ERR_NONE)
-            return err;
-    }
+    size_t most = 1, count = 0;
+    for (size_t i = 0; i < bag.len; i++)
+        most += bag.ptr[i] == '&';
+    struct bag_item *items = arena_alloc(properties->arena, most * sizeof(*items));
+    if (items == NULL)
+        return ERR_MEMORY;
+    enum err err;
+    while ((err = bag_next(properties->arena, &bag, &items[count], why)) == ERR_NONE)
+        count++;
+    if (err != ERR_NOT_FOUND)
+        return err;
+    return count == 0 ? ERR_NONE : put_items(properties, items, count);
 }
 
 /* What the hub itself says of a message, over whatever the client may have said. */

@@ -14,8 +14,8 @@ static void an_event_is_stamped_and_keeps_its_properties(void **state UNUSED)
     make_device("d#1");
     struct session session = connect_device("d#1", &heard);
     send_text(&session,
-        "mti=2.3-0-1-0&%24.mid=m%201&%24.ct=application%2Fjson&%24.ifid=urn%3Ax&empty=&alone&"
-        "%24.cdid=forged&a%20b=%C3%A9&iothub-x=y",
+        "twice=1&mti=2.3-0-1-0&%24.mid=m%201&%24.ct=application%2Fjson&%24.ifid=urn%3Ax&empty=&alone&"
+        "%24.cdid=forged&a%20b=%C3%A9&iothub-x=y&twice=2",
         "{\"a\":[1.50,\"\\u00e9\"]}");
     struct answer answer = ask("GET", "/gemel/v1/events?from=earliest", NULL, NULL);
     assert_int_equal(answer.status, 200);
@@ -29,7 +29,7 @@ static void an_event_is_stamped_and_keeps_its_properties(void **state UNUSED)
         "\"iothub-connection-auth-generation-id\":\"638355968000000000\","
         "\"iothub-message-source\":\"Telemetry\",\"iothub-enqueuedtime\":\"" START_TEXT "\"},"
         "\"properties\":{\"mti\":\"2.3-0-1-0\",\"empty\":\"\",\"alone\":null,"
-        "\"a b\":\"\xC3\xA9\",\"iothub-x\":\"y\"},"
+        "\"a b\":\"\xC3\xA9\",\"iothub-x\":\"y\",\"twice\":\"2\"},"
         "\"body\":{\"a\":[1.50,\"\xC3\xA9\"]}}],\"next\":2}");
     service_disconnect(world.service, &session.identity, session.number);
 }

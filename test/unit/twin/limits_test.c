@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -316,6 +317,22 @@ static void a_section_of_many_small_members_is_merged_by_index(void **state UNUS
     buf_done(&body);
 }
 
+/* Before sizes are judged the patch is merged: what does not fit must not cost more for it. */
+static void a_patch_of_very_many_members_costs_little(void **state UNUSED)
+{
+    struct twin_doc doc = new_doc();
+    struct buf text = BUF_EMPTY;
+    struct why why = {""};
+    for (unsigned i = 0; i < 80000; i++)
+        buf_add_format(&text, "%c\"k%u\":1", i == 0 ? '{' : ',', i);
+    buf_add_text(&text, "}");
+    const char *section = arena_text(&arena, buf_span(&text));
+    buf_done(&text);
+    clock_t begin = clock();
+    assert_int_equal(desire(&doc, section, &twin_limits_default, &why), ERR_ARGUMENT);
+    assert_true((clock() - begin) / CLOCKS_PER_SEC < 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +356,8 @@ int main(void)
             a_long_name_is_cut_in_the_sentence, open_arena, close_arena),
         cmocka_unit_test_setup_teardown(
             a_section_of_many_small_members_is_merged_by_index, open_arena, close_arena),
+        cmocka_unit_test_setup_teardown(
+            a_patch_of_very_many_members_costs_little, open_arena, close_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
