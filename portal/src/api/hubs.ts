@@ -61,3 +61,9 @@ export const readPolicyKeys = (hub: string, policy: string) =>
 
 export const regeneratePolicyKey = (hub: string, policy: string, key: 'primary' | 'secondary') =>
   getJson<PolicyKeys>(path`hubs/${hub}/policies/${policy}/regenerate`, { method: 'POST', body: { key } });
+
+/** The host name under which devices reach the hub. */
+export async function readHostName(hub: string, call?: Call): Promise<string> {
+  const hubs = await listHubs(hub, call);
+  return hubs.find((each) => each.name === hub)?.hostName ?? '';
+}

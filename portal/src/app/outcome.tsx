@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The outcome of the last action, in the page's only live region (role "status"): screen readers
-// speak it, and it stands above the screen until it is closed, replaced, or the place is left.
+// The outcome of the last action, in the page's only element of role "status": screen readers speak
+// it, and it stands above the screen until it is closed, replaced, or the place is left. A modal
+// dialog hides the page from assistive technology, so it repeats what is said while it is open.
+import { useState } from 'preact/hooks';
+
 import { store, useStore } from './store';
 
 export type OutcomeKind = 'done' | 'failed' | 'busy';
@@ -27,4 +30,11 @@ export function OutcomeBar() {
       )}
     </div>
   );
+}
+
+/** For dialogs: what was said since this was first drawn. */
+export function OutcomeLine() {
+  const last = useStore(outcome);
+  const [before] = useState(last);
+  return <p class="outcome-line" aria-live="polite">{last === before ? '' : last?.sentence}</p>;
 }

@@ -36,7 +36,7 @@ function Framed({ frame, ties, children }: { frame: Frame; ties: Ties; children:
 interface TextFieldProps extends Frame {
   value: string;
   onValue: (value: string) => void;
-  type?: 'text' | 'password';
+  type?: 'text' | 'password' | 'datetime-local';
   required?: boolean;
   autoFocus?: boolean;
   autoComplete?: string;
@@ -53,7 +53,7 @@ export function TextField(props: TextFieldProps) {
   }, []);
   return (
     <Framed frame={{ label, hint, error }} ties={ties}>
-      <input {...ties} {...rest} ref={input} type={type} spellcheck={false} autocapitalize="off"
+      <input {...ties} {...rest} ref={input} type={type as 'text'} spellcheck={false} autocapitalize="off"
         onInput={(event) => onValue(event.currentTarget.value)} />
     </Framed>
   );
