@@ -33,7 +33,7 @@ function choose(chosen: Theme): void {
 
 export const showTheme = () => show(theme.get());
 
-const NAMES: Record<Theme, string> = { system: 'As the system', light: 'Light', dark: 'Dark' };
+const NAMES: Record<Theme, string> = { system: 'System', light: 'Light', dark: 'Dark' };
 
 export function ThemeChoice() {
   const chosen = useStore(theme);

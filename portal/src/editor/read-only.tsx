@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A JSON document in CodeMirror that cannot be changed.
 import { json } from '@codemirror/lang-json';
-import { defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { EditorState } from '@codemirror/state';
 import { EditorView, lineNumbers } from '@codemirror/view';
 import { useEffect, useRef } from 'preact/hooks';
 
+import { highlighting } from './highlight';
 import { adoptEditorStyles } from './styles';
 
 export function ReadOnlyJson({ label, text }: { label: string; text: string }) {
@@ -18,7 +18,8 @@ export function ReadOnlyJson({ label, text }: { label: string; text: string }) {
       extensions: [
         json(),
         lineNumbers(),
-        syntaxHighlighting(defaultHighlightStyle),
+        highlighting,
+        EditorView.lineWrapping,
         EditorState.readOnly.of(true),
         EditorView.contentAttributes.of({ 'aria-label': label }),
       ],

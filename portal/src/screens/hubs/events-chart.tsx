@@ -23,7 +23,7 @@ function options(width: number): uPlot.Options {
     height: HEIGHT_PX,
     cursor: { show: false },
     legend: { show: false },
-    scales: { y: { range: (_chart, _min, max) => [0, Math.max(4, Math.ceil(max * 1.1))] } },
+    scales: { x: { range: (_chart, min, max) => [min - 30, max + 30] }, y: { range: (_chart, _min, max) => [0, Math.max(4, Math.ceil(max * 1.1))] } },
     axes: [
       { ...axis, grid: { show: false }, values: '{HH}:{mm}', space: 60 },
       { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] },

@@ -44,8 +44,7 @@ function ModuleStates({ modules }: { modules: HubOverview['modules'] }) {
           <div key={name}>
             <dt>{name}<span class="quiet">{meaning}</span></dt>
             <dd>
-              <meter class={`bar-${name}`} min={0} max={Math.max(1, all)} value={count}
-                aria-label={`Modules with ${name}`} />
+              <span class="bar"><span class={`bar-${name}`} style={{ width: `${(100 * count) / Math.max(1, all)}%` }} /></span>
               {number(count)}
             </dd>
           </div>
