@@ -43,6 +43,7 @@ export async function signOut(): Promise<void> {
   await send('session', { method: 'DELETE' }, [401]);
 }
 
+/** A refusal is about the old password, never a reason to sign in again. */
 export async function changePassword(old: string, fresh: string): Promise<void> {
-  await send('session/password', { method: 'PUT', body: { old, new: fresh } });
+  await sendPlain('session/password', { method: 'PUT', body: { old, new: fresh } });
 }

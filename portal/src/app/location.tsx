@@ -21,8 +21,9 @@ let guard: Guard | undefined;
 let position = 0;
 let moves = 0;
 
-/** How often the place changed since the page was loaded. */
+/** How often the place changed since the page was loaded; signing in counts too. */
 export const moveCount = () => moves;
+export const countMove = () => { moves++; };
 export const usePlace = () => useStore(place);
 
 function arrive(): void {

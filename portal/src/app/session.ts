@@ -5,6 +5,7 @@
 import { setGate } from '../api/http';
 import { may as sessionMay, readSession, signIn as apiSignIn, signOut as apiSignOut } from '../api/session';
 import type { Role, Session } from '../api/session';
+import { countMove } from './location';
 import { store, useStore } from './store';
 
 export type SignedState =
@@ -61,6 +62,7 @@ export async function signIn(user: string, password: string): Promise<void> {
     location.reload();
     return;
   }
+  if (!before) countMove();
   state.set({ is: 'in', session });
   const resumed = waiting;
   waiting = [];

@@ -24,7 +24,8 @@ export function Dialog({ title, panel = false, locked = false, onClose, children
     dialog.showModal();
     return () => {
       dialog.close();
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      const back = opener instanceof HTMLElement && opener.isConnected ? opener : document.querySelector('h1');
+      back?.focus();
     };
   }, []);
   // A browser lets Escape close a dialog the second time even if the first was refused.

@@ -24,10 +24,10 @@ const columnsOf = (open: (what: Open) => void): Column<Account>[] => [
   { title: 'Account', cell: (account) => account.user },
   { title: 'Roles', cell: (account) => describeRoles(account.roles) },
   { title: 'State', cell: ({ disabled, mustChange }) => (
-    <>
+    <span>
       <State value={disabled ? 'disabled' : 'enabled'} />
       {mustChange && <span class="quiet"> one-time password</span>}
-    </>
+    </span>
   ) },
   { title: 'Actions', cell: (account) => {
     const { user, disabled } = account;

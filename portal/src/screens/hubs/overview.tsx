@@ -110,7 +110,7 @@ export function HubScreen({ hub }: { hub: string }) {
       {!overview.data && overview.loading && <Loading />}
       {overview.data && <Overview overview={overview.data} />}
       {deleting && (
-        <Confirm title="Delete hub" deed="Delete" onConfirm={remove} onClose={() => setDeleting(false)}>
+        <Confirm title="Delete hub" deed="Delete" typed={hub} onConfirm={remove} onClose={() => setDeleting(false)}>
           <p>Delete the hub <strong>{hub}</strong> with all its devices, twins and events? This cannot be undone.</p>
         </Confirm>
       )}

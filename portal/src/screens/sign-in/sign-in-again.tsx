@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Covers the page when the session has ended, so that nothing on it can be read; what was being
 // done goes on after the sign-in.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import { SignInForm } from './form';
 
 export function SignInAgain({ user }: { user: string }) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current!;
     dialog.showModal();
     return () => dialog.close();
