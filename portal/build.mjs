@@ -35,11 +35,25 @@ async function bundle() {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     minify: true,
-    legalComments: 'linked',
+    legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
   });
-  return result.metafile.outputs;
+  return result.metafile;
+}
+
+// The licences of the packages that went into the bundle ask to be passed on with it.
+function writeLicences(inputs) {
+  const packages = new Set(Object.keys(inputs)
+    .map((name) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name)?.[1]).filter(Boolean));
+  const texts = [...packages].sort().map((name) => {
+    const folder = join(here, 'node_modules', name);
+    const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((each) => /^licen[cs]e(\.\w+)?$/i.test(each));
+    if (!file) throw new Error(`${name} has no licence text`);
+    return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  });
+  writeFileSync(join(out, 'licences.txt'), texts.join(`\n${'-'.repeat(72)}\n\n`));
 }
 
 // The files that the page needs before it shows anything: an entry and what it imports statically.
@@ -79,7 +93,9 @@ function compress(directory) {
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(join(out, 'assets'), { recursive: true });
-const first = writePage(await bundle());
+const { inputs, outputs } = await bundle();
+const first = writePage(outputs);
+writeLicences(inputs);
 compress(out);
 const bytes = first.reduce((sum, file) => sum + readFileSync(`${file}.gz`).length, 0);
 console.log(`portal: ${out}, first load ${(bytes / 1024).toFixed(1)} KB compressed`);

@@ -62,8 +62,10 @@ export const readPolicyKeys = (hub: string, policy: string) =>
 export const regeneratePolicyKey = (hub: string, policy: string, key: 'primary' | 'secondary') =>
   getJson<PolicyKeys>(path`hubs/${hub}/policies/${policy}/regenerate`, { method: 'POST', body: { key } });
 
-/** The host name under which devices reach the hub. */
+const MQTT_PORT = 8883;
+
+/** What stands for HostName in devices' connection strings: with the port where it is not the usual. */
 export async function readHostName(hub: string, call?: Call): Promise<string> {
-  const hubs = await listHubs(hub, call);
-  return hubs.find((each) => each.name === hub)?.hostName ?? '';
+  const { hostName, mqttPort } = await readOverview(hub, call);
+  return mqttPort === MQTT_PORT ? hostName : `${hostName}:${mqttPort}`;
 }
