@@ -111,7 +111,7 @@ export async function accessibility(page) {
   return wider > 0 ? [...found, `the page is ${wider} pixels wider than the window`] : found;
 }
 
-// The row of a table that has this text in its first column.
-export const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('rowheader', { name, exact: true }) });
+// The row of a table, or of the only table of a page, in which this text stands.
+export const row = (scope, name) => scope.getByRole('row').filter({ hasText: name });
 
 export const status = (page) => page.getByRole('status');

@@ -35,7 +35,7 @@ test('the one-time password opens nothing but its own change', { skip: noBrowser
   assert.equal(await page.getByRole('navigation').count(), 0);
   assert.equal((await page.evaluate(() => fetch('/gemel/v1/hubs').then((answer) => answer.status))), 403);
   await changePassword(page, password, 'short');
-  await page.getByText('at least 12 characters').waitFor();
+  await page.getByText('A password has at least 12 characters.').waitFor();
   await changePassword(page, password, PASSWORD);
   await page.getByRole('heading', { name: 'Devices' }).waitFor();
 });
@@ -113,7 +113,6 @@ test('the module identity twin opens, and its address leads there again', { skip
 
 test('the overview counts, and shows the events of the last hour in words too', { skip: noBrowser }, async () => {
   await page.getByRole('link', { name: 'Overview' }).click();
-  await page.getByText(/events? in the last/i).first().waitFor();
-  assert.equal(await page.getByRole('img', { name: /^Chart: / }).count(), 1);
+  await page.getByRole('img', { name: /^Chart: .* in the last 60 minutes/ }).waitFor();
   assert.deepEqual(browser.complaints, []);
 });
