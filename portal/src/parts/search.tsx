@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A search box that answers while one types: what is typed shows at once, and is asked for when
 // there was a short pause.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 const PAUSE_MS = 150;
 
@@ -13,10 +13,21 @@ interface SearchProps {
 
 export function Search({ label, value, onSearch }: SearchProps) {
   const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
+  const asked = useRef(value);
+  const latest = useRef(onSearch);
+  latest.current = onSearch;
+  // A value that was asked for here comes back while more is being typed; only others are taken.
   useEffect(() => {
-    if (typed === value) return undefined;
-    const timer = setTimeout(() => onSearch(typed), PAUSE_MS);
+    if (value === asked.current) return;
+    asked.current = value;
+    setTyped(value);
+  }, [value]);
+  useEffect(() => {
+    if (typed === asked.current) return undefined;
+    const timer = setTimeout(() => {
+      asked.current = typed;
+      latest.current(typed);
+    }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
   return (
