@@ -4,7 +4,9 @@
 // text file stands its gzip form. Screens that need the editor or the charts are files of their
 // own that load when they are opened.
 //
-//   node build.mjs [--out DIRECTORY]
+//   node build.mjs [--out DIRECTORY] [--depfile FILE]
+//
+// The depfile names, for Ninja, what was read.
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +18,10 @@ import { build } from 'esbuild';
 const FIRST_LOAD_LIMIT_BYTES = 150 * 1024;
 const COMPRESSED = new Set(['.html', '.js', '.css', '.svg']);
 const here = dirname(fileURLToPath(import.meta.url));
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(here, 'dist') } } });
+const { values } = parseArgs({ options: {
+  out: { type: 'string', default: join(here, 'dist') },
+  depfile: { type: 'string' },
+} });
 const out = resolve(values.out);
 
 async function bundle() {
@@ -91,12 +96,20 @@ function compress(directory) {
   }
 }
 
+// New and removed sources change what imports them, so the list of what was read is enough.
+function writeDepfile(inputs) {
+  const name = (path) => path.replace(/[ #$\\]/g, (special) => (special === '$' ? '$$' : `\\${special}`));
+  const read = Object.keys(inputs).map((path) => name(join(here, path)));
+  writeFileSync(values.depfile, `${name(values.out)}: ${read.join(' ')}\n`);
+}
+
 rmSync(out, { recursive: true, force: true });
 mkdirSync(join(out, 'assets'), { recursive: true });
 const { inputs, outputs } = await bundle();
 const first = writePage(outputs);
 writeLicences(inputs);
 compress(out);
+if (values.depfile) writeDepfile(inputs);
 const bytes = first.reduce((sum, file) => sum + readFileSync(`${file}.gz`).length, 0);
 console.log(`portal: ${out}, first load ${(bytes / 1024).toFixed(1)} KB compressed`);
 if (bytes > FIRST_LOAD_LIMIT_BYTES) {

@@ -21,6 +21,7 @@ const texts = (check, wanted = () => true) => async (root, paths) => check(paths
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') })));
 
 const isC = (path) => /\.(c|h|def)$/.test(path) && /^(src|test)\//.test(path);
+const isSized = (path) => isC(path) || /^portal\/.*\.(ts|tsx|css|mjs)$/.test(path);
 const isText = (path) => !/^test\/fuzz\/corpus\/|package-lock\.json$|\.(png|svg|bin)$/.test(path);
 
 // wrong: {path: text}, or several: folders that the check must refuse, each of them. Order: what is quick comes first.
@@ -35,8 +36,9 @@ const checks = [
     { 'src/hub/service/x.c': `${SPDX}#include "z_priv.h"\n`, 'src/hub/store/z_priv.h': SPDX },
     { 'src/new/x.c': SPDX },
   ] },
-  { name: 'sizes', what: 'files up to 700 lines, functions up to 80', run: texts(text.checkSizes, isC),
-    wrong: { 'src/base/x.c': `${SPDX}int x(void)\n{\n${'    x();\n'.repeat(81)}}\n` } },
+  { name: 'sizes', what: 'files up to 700 lines, functions up to 80', run: texts(text.checkSizes, isSized),
+    wrong: [{ 'src/base/x.c': `${SPDX}int x(void)\n{\n${'    x();\n'.repeat(81)}}\n` },
+      { 'portal/src/x.ts': `${SPDX}${'x();\n'.repeat(700)}` }] },
   { name: 'names', what: 'no utils, common, helpers, misc', run: texts(text.checkNames),
     wrong: { 'src/base/utils.c': SPDX } },
   { name: 'paths', what: 'no path of one machine', run: texts(text.checkPaths, isText),
@@ -47,6 +49,8 @@ const checks = [
     wrong: { 'docs/x.md': 'see [there](../gone.md)\n' } },
   { name: 'node', what: 'the JavaScript parses', run: tools.checkNode,
     wrong: { 'test/x.mjs': 'import {\n' } },
+  { name: 'types', what: 'the portal\'s TypeScript is well typed', run: tools.checkTypes,
+    wrong: { 'portal/tsconfig.json': null, 'portal/src/x.ts': 'export const x: number = "text";\n' } },
   { name: 'shell', what: 'the shell scripts are clean', run: tools.checkShell,
     wrong: { 'x.sh': '#!/bin/sh\nrm $1\n' } },
   { name: 'format', what: 'clang-format has nothing to change', run: tools.checkFormat,

@@ -64,6 +64,12 @@ export async function checkNode(root, paths) {
   });
 }
 
+export async function checkTypes(root, paths, project) {
+  if (!paths.some((p) => p.startsWith('portal/src/'))) return [];
+  const { status, out } = await run(join(project, 'portal/node_modules/.bin/tsc'), ['-p', 'portal', '--pretty', 'false'], { cwd: root });
+  return status === 0 ? [] : lines(out);
+}
+
 const suppressions = [
   'missingIncludeSystem', // its own idea of the C library is enough
   'unusedFunction', // whole-program view: a library's door looks unused
