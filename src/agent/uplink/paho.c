@@ -18,7 +18,6 @@
 
 #define PART "uplink"
 #define CONNECT_TIMEOUT_S 30
-#define FILTERS_MAX 8
 #define DESCRIPTORS_MAX 1024
 
 /* What a hub may send at once before the agent has looked at it; the largest twin is a tenth. */
@@ -38,6 +37,7 @@ struct paho {
     struct queued *first;
     struct queued **last;
     size_t count;
+    size_t ungranted; /* filters that the hub has not granted yet */
     bool lost_events; /* the queue had no room or no memory: the connection must begin anew */
     char tls_error[160];
 };
@@ -151,19 +151,17 @@ static void on_delivered(void *self, MQTTAsync_token token)
 static void on_unusable(void *self, MQTTAsync_failureData *data)
 {
     put_text(self, LINK_UNUSABLE, data == NULL ? -1 : data->code,
-        "the hub refuses the subscription to the twin");
+        "the hub does not grant the subscription to the twin");
 }
 
-static void on_subscribed(void *self, MQTTAsync_successData *data)
+static void on_subscribed(void *self, MQTTAsync_successData *data UNUSED)
 {
-    const int *granted = data == NULL ? NULL : data->alt.qosList;
-    for (int i = 0; granted != NULL && i < 2; i++) {
-        if (granted[i] == MQTT_BAD_SUBSCRIBE) {
-            on_unusable(self, NULL);
-            return;
-        }
-    }
-    put_text(self, LINK_SUBSCRIBED, 0, NULL);
+    struct paho *paho = self;
+    pthread_mutex_lock(&paho->mutex);
+    bool all = paho->ungranted > 0 && --paho->ungranted == 0;
+    pthread_mutex_unlock(&paho->mutex);
+    if (all)
+        put_text(self, LINK_SUBSCRIBED, 0, NULL);
 }
 
 static void on_closed(void *self, MQTTAsync_successData *data UNUSED)
@@ -294,20 +292,23 @@ static void send_without_delay(void)
     }
 }
 
+/* One filter a packet: Paho itself looks at the answer to one, while for several it hands out what
+ * it makes of the hub's list, which may be shorter than what was asked, or no list at all. */
 static enum err do_subscribe(void *self, const char *const *filters, size_t count, struct why *why)
 {
     struct paho *paho = self;
-    char *names[FILTERS_MAX];
-    int qos[FILTERS_MAX] = {0};
-    must(count <= FILTERS_MAX);
+    int result = MQTTASYNC_SUCCESS;
     send_without_delay();
-    for (size_t i = 0; i < count; i++)
-        names[i] = (char *)(uintptr_t)filters[i];
-    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
-    response.onSuccess = on_subscribed;
-    response.onFailure = on_unusable;
-    response.context = paho;
-    int result = MQTTAsync_subscribeMany(paho->client, (int)count, names, qos, &response);
+    pthread_mutex_lock(&paho->mutex);
+    paho->ungranted = count;
+    pthread_mutex_unlock(&paho->mutex);
+    for (size_t i = 0; i < count && result == MQTTASYNC_SUCCESS; i++) {
+        MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+        response.onSuccess = on_subscribed;
+        response.onFailure = on_unusable;
+        response.context = paho;
+        result = MQTTAsync_subscribe(paho->client, filters[i], 0, &response);
+    }
     return result == MQTTASYNC_SUCCESS
                ? ERR_NONE
                : fail(ERR_UNAVAILABLE, why, "cannot subscribe (%d)", result);
