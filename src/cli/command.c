@@ -50,6 +50,16 @@ static const struct column columns_module_twin[] = {
     {"Etag", "etag", 0},
     {0},
 };
+static const struct column columns_history[] = {
+    {"Id", "id", 0},
+    {"Time", "time", 0},
+    {"Author", "author", 0},
+    {"From", "from", 0},
+    {"Address", "address", 0},
+    {"Kind", "kind", 0},
+    {"Changed", "changed", 0},
+    {0},
+};
 static const struct column columns_connection_string[] = {
     {"ConnectionString", "connectionString", 0},
     {0},

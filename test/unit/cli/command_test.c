@@ -103,7 +103,7 @@ static void wrong_usage_is_told_precisely(void **state UNUSED)
         {"device-twin show --help=yes", "--help takes no value", "device-twin show"},
         {"device-identity create -d x --status off", "allowed are: enabled disabled",
             "device-identity create"},
-        {"module-twin history -d x -m y", "there is no command", "module-twin"},
+        {"module-twin undo -d x -m y", "there is no command", "module-twin"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct arguments a;
