@@ -88,8 +88,6 @@ static enum err check_topic(const struct body *body, struct span topic)
 {
     if (topic.len == 0)
         return malformed(body, "the topic is empty", "4.7.3-1");
-    if (span_find(topic, '#') < topic.len || span_find(topic, '+') < topic.len)
-        return malformed(body, "the topic has a wildcard", "3.3.2-2");
     return ERR_NONE;
 }
 

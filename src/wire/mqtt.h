@@ -54,7 +54,7 @@ struct mqtt_connect {
     bool clean_session;
     uint16_t keep_alive_seconds; /* 0: off */
     bool has_will;
-    struct span will_topic; /* not empty, no wildcards */
+    struct span will_topic; /* not empty; as topic below */
     struct span will_payload;
     unsigned will_qos;
     bool will_retain;
@@ -65,7 +65,8 @@ struct mqtt_connect {
 };
 
 struct mqtt_publish {
-    struct span topic; /* not empty, no wildcards, no U+0000 */
+    struct span
+        topic; /* not empty, no U+0000; may hold a wildcard, which only an id may, see topic.h */
     struct span payload;
     unsigned qos; /* 0 to 2 */
     bool dup;

@@ -24,6 +24,18 @@ static enum err foreign(struct span text, struct why *why)
     return fail(ERR_NOT_FOUND, why, "\"%.*s\" is no topic of the hub", SPAN_ARG(text));
 }
 
+/* MQTT 3.1.1, 3.3.2-2, forbids them in what is published; but names of devices and modules may hold
+ * them, and clients put those into topics as they are. */
+static bool has_wildcard(struct span text)
+{
+    return span_find(text, '#') < text.len || span_find(text, '+') < text.len;
+}
+
+static enum err refuse_wildcard(struct why *why)
+{
+    return fail(ERR_ARGUMENT, why, "the topic has a wildcard outside of the name of its device");
+}
+
 /* ---- the text behind '?': "$rid=…&$version=…" ------------------------------------------------ */
 
 /* What is no number matches no version, as one that never existed: the caller's comparison says so.
@@ -120,6 +132,8 @@ static enum err read_messages(struct span text, const struct topic_owner *owner,
         return err;
     if (!take_word(&rest, word))
         return foreign(text, why);
+    if (has_wildcard(rest))
+        return refuse_wildcard(why);
     topic->properties = strip_bag(rest);
     return ERR_NONE;
 }
@@ -135,6 +149,8 @@ enum err topic_parse_from_client(
     if (take(&rest, SPAN_LIT("devices/"))) {
         topic.kind = TOPIC_EVENTS;
         err = read_messages(text, owner, SPAN_LIT("messages/events"), &topic, why);
+    } else if (has_wildcard(text)) {
+        err = refuse_wildcard(why);
     } else if (take(&rest, SPAN_LIT(TWIN_GET))) {
         topic.kind = TOPIC_TWIN_GET;
         err = read_query(rest, true, &topic, why);

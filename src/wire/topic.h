@@ -41,7 +41,7 @@ struct topic {
 /*
  * Reads the topic of a PUBLISH that a client sent. ERR_NOT_FOUND: no topic of the hub;
  * ERR_FORBIDDEN: the topic of another device or module; ERR_ARGUMENT: missing or empty $rid, bad
- * status.
+ * status, a wildcard that is no part of an id.
  */
 enum err topic_parse_from_client(struct span text, const struct topic_owner *owner,
     struct topic *ret_topic, struct why *why) MUST_USE;

@@ -15,6 +15,8 @@ static const struct topic_owner device = {FIXED("d1"), {NULL, 0}};
 static const struct topic_owner module = {FIXED("d1"), FIXED("m1")};
 static const struct topic_owner odd = {FIXED("d%23@$'1"), {NULL, 0}};
 
+static const struct topic_owner wild = {FIXED("d#1"), FIXED("+")};
+
 struct row {
     const struct topic_owner *owner;
     struct span text;
@@ -51,6 +53,7 @@ static void what_clients_publish_is_understood(void **state UNUSED)
         {&module, S("devices/d1/modules/m1/messages/events/%24.on=out1/"), ERR_NONE,
             {.properties = S("%24.on=out1")}},
         {&odd, S("devices/d%23@$'1/messages/events/"), ERR_NONE, {.kind = TOPIC_EVENTS}},
+        {&wild, S("devices/d#1/modules/+/messages/events/a=b"), ERR_NONE, {.properties = S("a=b")}},
         {&device, S("$iothub/twin/GET/?$rid=a%20b"), ERR_NONE,
             {.kind = TOPIC_TWIN_GET, .rid = S("a%20b")}},
         {&module, S("$iothub/twin/GET/?$rid=0"), ERR_NONE, {.kind = TOPIC_TWIN_GET, .rid = S("0")}},
@@ -86,6 +89,11 @@ static void near_misses_are_refused(void **state UNUSED)
         {&module, S("devices/d2/modules/m1/messages/events/"), ERR_FORBIDDEN, {0}},
         {&odd, S("devices/d%2523@$'1/messages/events/"), ERR_FORBIDDEN, {0}},
         {&device, S("devices/+/messages/events/"), ERR_FORBIDDEN, {0}},
+        {&wild, S("devices/d#1/modules/m/messages/events/"), ERR_FORBIDDEN, {0}},
+        {&device, S("devices/d1/messages/events/#"), ERR_ARGUMENT, {0}},
+        {&wild, S("devices/d#1/modules/+/messages/events/a=+"), ERR_ARGUMENT, {0}},
+        {&device, S("$iothub/twin/GET/?$rid=+"), ERR_ARGUMENT, {0}},
+        {&device, S("#"), ERR_ARGUMENT, {0}},
         {&device, S("devices//messages/events/"), ERR_FORBIDDEN, {0}},
         {&device, S("devices/d1/messages/eventsx"), ERR_NOT_FOUND, {0}},
         {&device, S("devices/d1/messages/Events/"), ERR_NOT_FOUND, {0}},
