@@ -78,6 +78,7 @@ static void free_op(struct http_op *op)
 {
     /* Ours: the copy in the arena that copy_request() made. */
     mem_wipe((char *)(uintptr_t)op->rest.authorization.ptr, op->rest.authorization.len);
+    mem_wipe((char *)(uintptr_t)op->rest.cookie.ptr, op->rest.cookie.len);
     call_done(&op->rest.call);
     buf_done(&op->collected);
     mem_free(op);
@@ -251,6 +252,9 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
         {request->query, &rest->query},
         {http_find_header(request, "authorization"), &rest->authorization},
         {http_find_header(request, "if-match"), &rest->if_match},
+        {http_find_header(request, "cookie"), &rest->cookie},
+        {http_find_header(request, "x-gemel-csrf"), &rest->csrf},
+        {http_find_header(request, "origin"), &rest->origin},
         {http_find_header(request, "content-type"), &rest->content_type},
         {http_find_header(request, "x-ms-max-item-count"), &rest->max_items},
         {http_find_header(request, "x-ms-continuation"), &rest->continuation},

@@ -298,6 +298,10 @@ static enum err run_prune(struct store_job *job, struct store_txn *txn)
         err = store_event_prune(txn, hubs[i].id, before, PRUNE_ITEMS, &dropped);
         prune->more = prune->more || dropped == PRUNE_ITEMS;
     }
+    if (err == ERR_NONE)
+        err = audit_prune(prune->service, txn, &prune->more);
+    if (err == ERR_NONE)
+        err = web_session_prune(prune->service, txn);
     return err;
 }
 
@@ -306,7 +310,7 @@ static void prune_done(struct store_job *job, enum err result)
     struct prune_job *prune = (struct prune_job *)job;
     struct service *service = prune->service;
     if (result != ERR_NONE)
-        log_warn("service", "old events cannot be dropped: %s", why_text(&job->why, result));
+        log_warn("service", "what is too old cannot be dropped: %s", why_text(&job->why, result));
     pthread_mutex_lock(&service->lock);
     service->pruning = false;
     if (result == ERR_NONE && prune->more)

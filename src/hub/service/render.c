@@ -107,6 +107,15 @@ static void respond_plainly(struct rest_call *call)
     call->status = 500;
 }
 
+static bool stays_on_error(const char *name)
+{
+    static const char *const names[] = {"allow", "www-authenticate", "retry-after", "set-cookie"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 void respond_error(struct rest_call *call, int64_t now, enum err err, const struct why *why)
 {
     char id[REQUEST_ID_SIZE];
@@ -115,10 +124,10 @@ void respond_error(struct rest_call *call, int64_t now, enum err err, const stru
     size_t kept = 0;
     /* What the refusal itself set stays; a half-made response goes. */
     for (size_t i = 0; i < call->header_count; i++)
-        if (strcmp(call->headers[i].name, "allow") == 0 ||
-            strcmp(call->headers[i].name, "www-authenticate") == 0)
+        if (stays_on_error(call->headers[i].name))
             call->headers[kept++] = call->headers[i];
     call->header_count = kept;
+    call->more = false;
     call->content_type_out = json_type;
     err = for_a_peer(err);
     write_error(err, new_request_id(id), now, why, &body);

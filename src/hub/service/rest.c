@@ -6,14 +6,19 @@
 
 #include <ctype.h>
 
-static const struct operation operations[] = {
-#define OPERATION(method, path, guard, rights, access, body, prepare, run)                         \
-    {method, path, guard, rights, access, body, prepare, run},
+const struct operation rest_operations[] = {
+#define OPERATION(method, path, guard, rights, role, access, body, action, prepare, run)           \
+    {method, path, guard, rights, role, access, body, action, prepare, run},
 #include "operations.def"
 #undef OPERATION
 };
 
+const size_t rest_operation_count = COUNT_OF(rest_operations);
+
 #define MAX_SEGMENTS 12
+
+/* /gemel/v1/hubs/{}: where an account finds a hub. */
+#define HUB_SEGMENTS 4
 
 struct segments {
     struct span texts[MAX_SEGMENTS]; /* decoded */
@@ -77,16 +82,26 @@ static bool path_matches(const char *pattern, const struct segments *segments,
     return true;
 }
 
+/* Which operations the path may mean. */
+static bool is_meant(const struct rest *rest, const struct operation *operation)
+{
+    return rest->mirror == MIRROR_NONE ||
+           (rest->mirror == MIRROR_AZURE && operation->guard == GUARD_POLICY) ||
+           (rest->mirror == MIRROR_GEMEL && operation->guard == GUARD_GEMEL &&
+               operation->role != ROLE_NONE);
+}
+
 static enum err refuse_method(struct rest *rest, const struct segments *segments, struct why *why)
 {
     AUTO(buf_done) struct buf allow = BUF_EMPTY;
     struct span ignored[REST_MAX_ARGUMENTS];
     struct span value;
-    for (size_t i = 0; i < COUNT_OF(operations); i++) {
-        if (!path_matches(operations[i].path, segments, ignored))
+    for (size_t i = 0; i < rest_operation_count; i++) {
+        if (!is_meant(rest, &rest_operations[i]) ||
+            !path_matches(rest_operations[i].path, segments, ignored))
             continue;
         buf_add_text(&allow, allow.len == 0 ? "" : ", ");
-        buf_add_text(&allow, operations[i].method);
+        buf_add_text(&allow, rest_operations[i].method);
     }
     if (allow.len == 0 && !allow.failed)
         return no_route(rest, why);
@@ -99,14 +114,67 @@ static enum err refuse_method(struct rest *rest, const struct segments *segments
 
 static enum err find_operation(struct rest *rest, const struct segments *segments, struct why *why)
 {
-    for (size_t i = 0; i < COUNT_OF(operations); i++) {
-        if (!span_is(rest->call->method, operations[i].method) ||
-            !path_matches(operations[i].path, segments, rest->arguments))
+    for (size_t i = 0; i < rest_operation_count; i++) {
+        const struct operation *operation = &rest_operations[i];
+        if (!is_meant(rest, operation) || !span_is(rest->call->method, operation->method) ||
+            !path_matches(operation->path, segments, rest->arguments))
             continue;
-        rest->operation = &operations[i];
+        rest->operation = operation;
         return ERR_NONE;
     }
     return refuse_method(rest, segments, why);
+}
+
+static bool is_path_of_a_row(const struct segments *segments)
+{
+    struct span ignored[REST_MAX_ARGUMENTS];
+    for (size_t i = 0; i < rest_operation_count; i++)
+        if (path_matches(rest_operations[i].path, segments, ignored))
+            return true;
+    return false;
+}
+
+static void cut_segments(struct segments *segments, size_t from, size_t count)
+{
+    segments->count -= count;
+    memmove(&segments->texts[from], &segments->texts[from + count],
+        (segments->count - from) * sizeof(segments->texts[0]));
+}
+
+/* Takes the hub out of the path of an account, so that the operation for tokens remains. */
+static enum mirror cut_hub(struct segments *segments, struct span *ret_hub)
+{
+    static const char *const words[] = {"gemel", "v1", "hubs"};
+    if (segments->count <= HUB_SEGMENTS || is_path_of_a_row(segments))
+        return MIRROR_NONE;
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (!span_eq_nocase(segments->texts[i], span_of(words[i])))
+            return MIRROR_NONE;
+    *ret_hub = segments->texts[HUB_SEGMENTS - 1];
+    bool azure = span_eq_nocase(segments->texts[HUB_SEGMENTS], SPAN_LIT("iothub"));
+    if (azure)
+        cut_segments(segments, 0, HUB_SEGMENTS + 1);
+    else
+        cut_segments(segments, HUB_SEGMENTS - 2, 2);
+    return azure ? MIRROR_AZURE : MIRROR_GEMEL;
+}
+
+/* Finds the operation; `*ret_hub` is the hub that the path names, if it does. */
+static enum err route(
+    struct rest *rest, struct segments *segments, struct span *ret_hub, struct why *why)
+{
+    enum err err = split_path(rest, segments, why);
+    if (err != ERR_NONE)
+        return err;
+    rest->mirror = cut_hub(segments, ret_hub);
+    err = find_operation(rest, segments, why);
+    if (err != ERR_NONE || rest->operation->guard != GUARD_HUB)
+        return err;
+    *ret_hub = rest->arguments[0];
+    memmove(rest->arguments, rest->arguments + 1,
+        sizeof(rest->arguments[0]) * (REST_MAX_ARGUMENTS - 1));
+    rest->arguments[REST_MAX_ARGUMENTS - 1] = SPAN_NONE;
+    return ERR_NONE;
 }
 
 /* ---- whose, and may he ---------------------------------------------------------------------- */
@@ -147,6 +215,7 @@ static enum err authorize(
     if ((rest->rights & rest->operation->rights) != rest->operation->rights)
         return fail(ERR_FORBIDDEN, why, "the policy \"%.*s\" lacks the right for this",
             SPAN_ARG(sas.policy));
+    rest->proof = PROOF_TOKEN;
     return ERR_NONE;
 }
 
@@ -265,24 +334,39 @@ enum err rest_number(
     return ERR_NONE;
 }
 
-/* Everything up to the store. */
-static enum err accept_call(struct rest *rest, struct why *why)
+enum err rest_prepare(struct rest *rest, struct why *why)
 {
-    struct segments segments;
-    enum err err = split_path(rest, &segments, why);
-    if (err == ERR_NONE)
-        err = find_operation(rest, &segments, why);
-    if (err != ERR_NONE)
-        return err;
-    if (rest->operation->guard != GUARD_ADMINISTRATOR)
-        err = admit(rest, &segments, why);
-    if (err == ERR_NONE && rest->operation->guard == GUARD_POLICY)
-        err = check_api_version(rest, why);
-    if (err == ERR_NONE)
-        err = read_body(rest, why);
+    enum err err = read_body(rest, why);
     rest->match = match_of(rest->call->if_match);
     rest->why = why;
     return err == ERR_NONE ? rest->operation->prepare(rest) : err;
+}
+
+/* Of a call with a token: everything up to the store. */
+static enum err accept_token(struct rest *rest, const struct segments *segments, struct why *why)
+{
+    enum err err = admit(rest, segments, why);
+    if (err == ERR_NONE && rest->operation->guard == GUARD_POLICY)
+        err = check_api_version(rest, why);
+    return err == ERR_NONE ? rest_prepare(rest, why) : err;
+}
+
+static struct span without_port(struct span address)
+{
+    size_t colon = address.len;
+    for (size_t i = 0; i < address.len; i++)
+        if (address.ptr[i] == ':')
+            colon = i;
+    struct span host = span_first(address, colon);
+    /* "127.0.0.1:5", "fe80::1:5"; an address without a port has none behind its last colon. */
+    return host.len > 0 ? host : address;
+}
+
+static void describe_caller(struct rest *rest)
+{
+    bool is_cli = span_starts(rest->call->user_agent, SPAN_LIT("gemel/"));
+    rest->caller.origin = is_cli ? SPAN_LIT("cli") : SPAN_LIT("rest");
+    rest->caller.address = without_port(rest->call->peer);
 }
 
 /* ---- effects -------------------------------------------------------------------------------- */
@@ -343,6 +427,8 @@ void rest_finish(struct rest *rest, enum err err, const struct why *why)
 {
     struct rest_call *call = rest->call;
     drop_effects(rest);
+    if (rest->access != NULL)
+        access_end(rest, err, why);
     if (err != ERR_NONE) {
         respond_error(call, now_us(rest->service), err, why);
         if (call->status >= 500 && err != ERR_UNAVAILABLE)
@@ -358,7 +444,7 @@ static struct rest *rest_of(struct store_job *job)
     return call->call.work;
 }
 
-static enum err run_operation(struct rest *rest, struct store_txn *txn, struct why *why)
+enum err rest_run(struct rest *rest, struct store_txn *txn, struct why *why)
 {
     rest->txn = txn;
     rest->why = why;
@@ -366,18 +452,18 @@ static enum err run_operation(struct rest *rest, struct store_txn *txn, struct w
     rest->park = NULL;
     rest->call->status = 0;
     rest->call->header_count = 0;
+    rest->audit = (struct audit_note){0};
     drop_effects(rest);
-    return rest->operation->run(rest);
+    enum err err = rest->access == NULL ? ERR_NONE : access_judge(rest, txn, why);
+    if (err == ERR_NONE)
+        err = rest->operation->run(rest);
+    if (err == ERR_NONE && rest->operation->access == ACCESS_WRITE)
+        err = audit_write(rest);
+    return err;
 }
 
-static enum err run_job(struct store_job *job, struct store_txn *txn)
+void rest_done(struct rest *rest, enum err result, const struct why *why)
 {
-    return run_operation(rest_of(job), txn, &job->why);
-}
-
-static void job_done(struct store_job *job, enum err result)
-{
-    struct rest *rest = rest_of(job);
     if (result == ERR_NONE && rest->park != NULL) {
         rest->park(rest);
         return;
@@ -387,8 +473,18 @@ static void job_done(struct store_job *job, enum err result)
         if (hubs_await_cover(rest))
             return;
     }
+    rest_finish(rest, result, why);
+}
+
+static enum err run_job(struct store_job *job, struct store_txn *txn)
+{
+    return rest_run(rest_of(job), txn, &job->why);
+}
+
+static void job_done(struct store_job *job, enum err result)
+{
     struct why why = job->why;
-    rest_finish(rest, result, &why);
+    rest_done(rest_of(job), result, &why);
 }
 
 void rest_submit(struct rest *rest)
@@ -400,58 +496,23 @@ void rest_submit(struct rest *rest)
         rest->operation->access == ACCESS_WRITE ? STORE_WRITE : STORE_READ, job);
 }
 
-/* ---- administrators: the password is checked first, on a reader's thread -------------------- */
-
-static enum err run_password(struct store_job *job, struct store_txn *txn)
+static bool is_by_token(const struct rest *rest)
 {
-    struct rest *rest = rest_of(job);
-    return auth_administrator(txn, rest->arena, rest->call->authorization, &job->why);
-}
-
-static void password_done(struct store_job *job, enum err result)
-{
-    struct rest *rest = rest_of(job);
-    auth_wipe(rest->call->authorization);
-    pthread_mutex_lock(&rest->service->lock);
-    rest->service->verifying = false;
-    pthread_mutex_unlock(&rest->service->lock);
-    if (result == ERR_NONE) {
-        rest_submit(rest);
-        return;
-    }
-    struct why why = job->why;
-    log_warn("service", "%.*s %.*s from %.*s refused: %s", SPAN_ARG(rest->call->method),
-        SPAN_ARG(rest->call->path), SPAN_ARG(rest->call->peer), why_text(&why, result));
-    if (result == ERR_UNAUTHORIZED)
-        respond_header(rest->call, "www-authenticate", SPAN_LIT("Basic realm=\"gemel\""));
-    rest_finish(rest, result, &why);
-}
-
-/* One at a time: each takes a reader's thread for a tenth of a second, and strangers may ask. */
-static void submit_password(struct rest *rest)
-{
-    struct store_job *job = &rest->call->call.job;
-    pthread_mutex_lock(&rest->service->lock);
-    bool busy = rest->service->verifying;
-    rest->service->verifying = true;
-    pthread_mutex_unlock(&rest->service->lock);
-    if (busy) {
-        struct why why = {""};
-        why_set(&why, "another password is being checked, try again");
-        rest_finish(rest, ERR_THROTTLED, &why);
-        return;
-    }
-    job->run = run_password;
-    job->done = password_done;
-    store_submit(rest->service->options.store, STORE_READ, job);
+    enum rest_guard guard = rest->operation->guard;
+    if (guard == GUARD_KNOWN)
+        return rest->call->authorization.len > 0;
+    return rest->mirror == MIRROR_NONE && (guard == GUARD_POLICY || guard == GUARD_GEMEL);
 }
 
 void service_rest(struct service *service, struct rest_call *call)
 {
     struct why why = {""};
+    struct segments segments;
+    struct span hub = SPAN_NONE;
     call->call.service = service;
     call->status = 0;
     call->header_count = 0;
+    call->more = false;
     struct rest *rest = arena_alloc(&call->call.arena, sizeof(*rest));
     if (rest == NULL) {
         respond_error(call, now_us(service), ERR_MEMORY, NULL);
@@ -459,21 +520,21 @@ void service_rest(struct service *service, struct rest_call *call)
         return;
     }
     *rest = (struct rest){.call = call, .arena = &call->call.arena, .service = service};
-    bool cli = span_starts(call->user_agent, SPAN_LIT("gemel/"));
-    rest->caller.origin = cli ? SPAN_LIT("cli") : SPAN_LIT("rest");
-    rest->caller.address = call->peer;
     call->call.work = rest;
-    enum err err = accept_call(rest, &why);
-    if (err == ERR_NONE && rest->operation->guard == GUARD_ADMINISTRATOR) {
-        submit_password(rest);
+    describe_caller(rest);
+    enum err err = route(rest, &segments, &hub, &why);
+    if (err == ERR_NONE && !is_by_token(rest)) {
+        access_begin(rest, hub);
         return;
     }
+    if (err == ERR_NONE)
+        err = accept_token(rest, &segments, &why);
     if (err == ERR_NONE && rest->operation->access != ACCESS_NONE) {
         rest_submit(rest);
         return;
     }
     if (err == ERR_NONE)
-        err = run_operation(rest, NULL, &why);
+        err = rest_run(rest, NULL, &why);
     rest_finish(rest, err, &why);
 }
 
@@ -485,10 +546,15 @@ static struct span first_part(struct span path)
 
 bool service_is_api(struct span path)
 {
-    for (size_t i = 0; i < COUNT_OF(operations); i++)
-        if (span_eq_nocase(first_part(path), first_part(span_of(operations[i].path))))
+    for (size_t i = 0; i < rest_operation_count; i++)
+        if (span_eq_nocase(first_part(path), first_part(span_of(rest_operations[i].path))))
             return true;
     return false;
+}
+
+void service_rest_more(struct rest_call *call)
+{
+    rest_submit(call->call.work);
 }
 
 void service_rest_refuse(struct rest_call *call, enum err err, const struct why *why)

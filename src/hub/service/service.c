@@ -27,6 +27,24 @@ const struct service_limits service_limits_default = {
     .event_retention_hours = 24,
     .history_entries = 50,
     .history_days = 365,
+    .access =
+        {
+            .session_idle_minutes = 480,
+            .session_hours = 24,
+            .session_note_seconds = 60,
+            .sessions = 20,
+            .accounts = 1000,
+            .password_characters = 12,
+            .password_threads = 2,
+            .password_waiting = 64,
+            .attempts = 3,
+            .address_attempts = 20,
+            .delay_seconds = 1,
+            .delay_max_seconds = 300,
+            .delay_forget_minutes = 60,
+            .audit_retention_days = 365,
+            .audit_items = 1000,
+        },
 };
 
 struct open_job {
@@ -73,13 +91,20 @@ enum err service_open(
         service_free(service);
         return err;
     }
+    err = password_pool_new(options->clock, &options->limits.access, &service->passwords, why);
+    if (err != ERR_NONE) {
+        hub_table_free(open.table);
+        service_free(service);
+        return err;
+    }
     service->options = *options;
     hub_cache_init(&service->hubs);
     hub_cache_put(&service->hubs, open.table);
     err = hubs_cover_and_wait(service);
     if (err != ERR_NONE) {
         hub_cache_done(&service->hubs);
-        mem_free(service);
+        password_pool_free(service->passwords);
+        service_free(service);
         return err;
     }
     must(pthread_mutex_init(&service->lock, NULL) == 0);
@@ -101,6 +126,7 @@ void service_close(struct service *service)
     while (service->own_jobs > 0)
         pthread_cond_wait(&service->idle, &service->lock);
     pthread_mutex_unlock(&service->lock);
+    password_pool_free(service->passwords);
     hub_cache_done(&service->hubs);
     pthread_cond_destroy(&service->idle);
     pthread_mutex_destroy(&service->lock);

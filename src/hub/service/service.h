@@ -23,6 +23,25 @@
 
 struct service;
 
+/* Of accounts, their sessions and passwords, and the audit log. */
+struct access_limits {
+    unsigned session_idle_minutes; /* 480 */
+    unsigned session_hours;        /* 24 */
+    unsigned session_note_seconds; /* how seldom it is written down that a session is used: 60 */
+    unsigned sessions;             /* of one account: 20 */
+    unsigned accounts;             /* 1000 */
+    unsigned password_characters;  /* of one that a person chooses: 12 */
+    unsigned password_threads;     /* that check and hash passwords: 2 */
+    unsigned password_waiting;     /* for these: 64 */
+    unsigned attempts;             /* wrong passwords of an account without delay: 3 */
+    unsigned address_attempts;     /* and from an address: 20 */
+    unsigned delay_seconds;        /* after the next; doubled by each further one: 1 */
+    unsigned delay_max_seconds;    /* 300 */
+    unsigned delay_forget_minutes; /* 60 */
+    unsigned audit_retention_days; /* 365 */
+    unsigned audit_items;          /* in a page: 1000 */
+};
+
 struct service_limits {
     struct twin_limits twin;
     size_t request_bytes;      /* a REST body: 1 MiB */
@@ -35,6 +54,7 @@ struct service_limits {
     unsigned event_retention_hours;
     size_t history_entries; /* documents kept of each twin: 50; 0: none */
     unsigned history_days;  /* for how long: 365; 0: without end */
+    struct access_limits access;
 };
 
 extern const struct service_limits service_limits_default;
@@ -183,30 +203,41 @@ struct rest_call {
     struct span authorization;
     struct span if_match;
     struct span content_type;
+    struct span cookie;
+    struct span csrf; /* x-gemel-csrf */
+    struct span origin;
+    struct span user_agent;
     struct span max_items;    /* x-ms-max-item-count */
     struct span continuation; /* x-ms-continuation */
     struct span body;
     struct span peer; /* address, for the log and a twin's history */
-    struct span user_agent;
     /* out; set for errors as well */
     int status;
     struct span content_type_out; /* empty: no body */
     struct span body_out;
     struct rest_header headers[REST_MAX_RESPONSE_HEADERS];
     size_t header_count;
+    bool more; /* body_out is a piece: service_rest_more() gets the next */
 };
 
 /*
  * Finds the operation (method and path, paths without regard to case), authenticates, runs it and
  * replies. Every outcome, errors too, comes back as status, headers and body ready to send. The
  * operations stand in operations.def. What waits for news (events, a twin) may take as long as its
- * "wait" says. The value of the authorization header is wiped.
+ * "wait" says. The values of the headers authorization and cookie are wiped.
  */
 void service_rest(struct service *service, struct rest_call *call);
 
 /* Whether a path belongs to the service, by its first part: what else there is belongs to the
  * portal. */
 bool service_is_api(struct span path);
+
+/*
+ * Goes on with a call that came back with `more`, and replies again: body_out is the next piece and
+ * lies where the one before lay. Status and headers were those of the first reply; another status
+ * now means that the rest cannot be had. A call may also be left without asking for the rest.
+ */
+void service_rest_more(struct rest_call *call);
 
 /* Fills the response of a call that never reached the service (too large, malformed, draining). */
 void service_rest_refuse(struct rest_call *call, enum err err, const struct why *why);

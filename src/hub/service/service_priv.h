@@ -2,8 +2,9 @@
 /*
  * Inside of the service. A REST call on its way:
  *
- *   rest.c: host -> hub, path -> operation, token -> rights      (caller's thread)
+ *   rest.c: path -> operation, host -> hub, token -> rights      (caller's thread)
  *           operation->prepare: reads the body                   (caller's thread)
+ *    or, for accounts (access.c has the drawing): cookie or password -> account -> role
  *           operation->run: the transaction; writes the response (store's thread)
  *           effects: what others must hear, after the commit     (store's thread, commit order)
  *           reply
@@ -16,6 +17,7 @@
 #include "service.h"
 
 #include "host.h"
+#include "password_pool.h"
 #include "sas.h"
 
 #include <pthread.h>
@@ -65,11 +67,6 @@ enum err auth_token(const struct service *service, const struct hub_record *hub,
 enum err auth_identity_key(
     const struct sas *sas, const struct identity *identity, struct why *why) MUST_USE;
 
-/* Checks "Basic …" against the accounts: slow (Argon2id), only on a store's thread.
- * ERR_UNAUTHORIZED, ERR_FORBIDDEN (no administrator), store errors. */
-enum err auth_administrator(struct store_txn *txn, struct arena *arena, struct span authorization,
-    struct why *why) MUST_USE;
-
 /* Overwrites a span that held a secret. */
 void auth_wipe(struct span secret);
 
@@ -81,12 +78,12 @@ struct watch_table;
 struct service {
     struct service_options options;
     struct hub_cache hubs;
+    struct password_pool *passwords;
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t idle;  /* own_jobs became 0 */
     unsigned own_jobs;    /* jobs that no call stands behind */
     bool pruning;
-    bool verifying;        /* a password is being checked */
     bool draining;         /* nothing is parked any more */
     uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
     struct parked *parked; /* long polls */
@@ -139,28 +136,56 @@ struct match {
     struct span etag;
 };
 
+/* What an operation knows better than its row, for the audit log; empty: what the row says. Set by
+ * run, afresh each time. Never a key or a password. */
+struct audit_note {
+    const char *action;
+    struct span hub;
+    struct span target;
+    struct span detail; /* JSON object text */
+};
+
 struct operation;
 
-/* Who asks; for the history of twins. */
+#define REST_MAX_ARGUMENTS 4
+
+/* Where an account finds the operations that have a hub and take tokens. */
+enum mirror {
+    MIRROR_NONE,
+    MIRROR_AZURE, /* Azure's: /gemel/v1/hubs/{}/iothub/devices for /devices */
+    MIRROR_GEMEL, /* ours: /gemel/v1/hubs/{}/device-table for /gemel/v1/device-table */
+};
+
+/* How a call shows who asks. */
+enum proof {
+    PROOF_NONE,
+    PROOF_TOKEN,    /* a shared access signature with a policy */
+    PROOF_PASSWORD, /* HTTP Basic */
+    PROOF_SESSION,  /* the cookie of somebody who signed in */
+};
+
+/* Who asks; for the audit log and the history of twins. */
 struct caller {
     struct span user;   /* an account, or the policy of a token */
     struct span origin; /* "portal", "cli", "rest" */
     struct span address;
 };
 
-#define REST_MAX_ARGUMENTS 4
-
 struct rest {
     struct rest_call *call;
     struct arena *arena; /* the call's */
     struct service *service;
     const struct operation *operation;
-    struct span arguments[REST_MAX_ARGUMENTS]; /* of the path, decoded */
+    enum mirror mirror;
+    struct span arguments[REST_MAX_ARGUMENTS]; /* of the path, decoded; without the hub's name
+                                                * where the path begins with /gemel/v1/hubs/{} */
+    enum proof proof;
+    struct caller caller;
     int64_t hub_id;
     struct span hub_name;
     struct span host_name;
-    unsigned rights;
-    struct caller caller;
+    unsigned rights;       /* of the token's policy, or what the account's role amounts to */
+    struct access *access; /* of a call that an account makes; NULL: it shows a token */
     struct match match;
     const struct json *body;
     void *input; /* what prepare made of the body */
@@ -168,6 +193,7 @@ struct rest {
     struct why *why;
     struct effect *effects;
     struct effect *last_effect;
+    struct audit_note audit;
     struct hub_table *hubs; /* for EFFECT_HUBS: read in the same transaction */
     struct cover cover;     /* its names, if run() changed the hubs */
     /* Set by run when it found nothing and the call waits: is called in place of the reply. */
@@ -184,9 +210,16 @@ enum rest_access {
 };
 
 enum rest_guard {
-    GUARD_POLICY,        /* a token of a policy with the right, api-version asked for */
-    GUARD_GEMEL,         /* the same, no api-version: what Gemel adds */
-    GUARD_ADMINISTRATOR, /* the server's own: no hub, an account of the server */
+    GUARD_POLICY, /* a token of a policy with the right, api-version asked for */
+    GUARD_GEMEL,  /* the same, no api-version: what Gemel adds */
+    GUARD_KNOWN,  /* likewise or, without an authorization header, any session */
+    /* The others are the server's own: an account and its role, no hub's host name. */
+    GUARD_ADMINISTRATOR, /* a session with the role on the server (ROLE_NONE: any session), or the
+                          * password of an administrator (HTTP Basic) */
+    GUARD_SERVER,        /* a session with the role on the server; ROLE_NONE: any session */
+    GUARD_HUB,           /* a session with the role for the hub of the path's first argument */
+    GUARD_SESSION,       /* a session, also one whose password must be changed first */
+    GUARD_OPEN,          /* nobody has signed in yet */
 };
 
 struct operation {
@@ -194,8 +227,10 @@ struct operation {
     const char *path; /* "{}" stands for one segment of any text */
     enum rest_guard guard;
     unsigned rights; /* all of them are needed */
+    enum role role;  /* likewise, of an account */
     enum rest_access access;
-    bool has_body; /* JSON, and it must be there */
+    bool has_body;      /* JSON, and it must be there */
+    const char *action; /* for the audit log; "": nothing is changed */
     rest_step *prepare;
     rest_step *run;
 };
@@ -225,9 +260,84 @@ void rest_submit(struct rest *rest);
 /* Replies with the outcome. */
 void rest_finish(struct rest *rest, enum err err, const struct why *why);
 
-#define OPERATION(method, path, guard, rights, access, body, prepare, run) rest_step prepare, run;
+/* The parts of which access.c makes its own order: the body and operation->prepare; operation->run;
+ * what comes after run. */
+enum err rest_prepare(struct rest *rest, struct why *why) MUST_USE;
+enum err rest_run(struct rest *rest, struct store_txn *txn, struct why *why) MUST_USE;
+void rest_done(struct rest *rest, enum err result, const struct why *why);
+
+/* Every operation there is, for tests. */
+extern const struct operation rest_operations[];
+extern const size_t rest_operation_count;
+
+#define OPERATION(method, path, guard, rights, role, access, body, action, prepare, run)           \
+    rest_step prepare, run;
 #include "operations.def"
 #undef OPERATION
+
+/* ---- access.c: calls that accounts make ----------------------------------------------------- */
+
+/*
+ * What prepare may ask for: that a password is right, that another is hashed. Both happen between
+ * prepare and run, on the threads of the password pool; a wrong password ends the call.
+ */
+struct access_password {
+    struct span user;       /* whose password is checked; empty: none is */
+    struct span password;   /* wiped */
+    struct span fresh;      /* to be hashed; empty: nothing is. Wiped. */
+    enum err wrong;         /* what a wrong password is answered with */
+    const char *hash;       /* out: the hash that the password fits */
+    const char *fresh_hash; /* out */
+};
+
+struct access {
+    struct rest *rest;
+    struct span hub_name; /* of the path; empty: the server */
+    struct span csrf;     /* of the session that the cookie names */
+    struct span token_hash;
+    struct account account; /* who asks; in the call's arena */
+    enum role role;         /* for the hub, or else for the server */
+    struct access_password *password;
+    struct password_task task;
+    bool password_done;
+    bool prepared;
+    bool note_use; /* of the session */
+};
+
+/* Judges what needs no store, and takes over: it replies. */
+void access_begin(struct rest *rest, struct span hub_name);
+
+/* Finds out again, in this transaction, whether the caller may: run by each attempt of a job. */
+enum err access_judge(struct rest *rest, struct store_txn *txn, struct why *why) MUST_USE;
+
+/* What comes with the outcome, before it is answered: the log, headers, the note of the use. */
+void access_end(struct rest *rest, enum err err, const struct why *why);
+
+/* The role of an account for a hub (GRANT_EVERY_HUB: the server). */
+enum role access_role(const struct account *account, int64_t hub_id);
+const char *access_role_name(enum role role); /* "" for ROLE_NONE */
+
+/* ---- web_session.c -------------------------------------------------------------------------- */
+
+/* The session that the call's cookie names, if it has one: what its token hashes to, and the token
+ * against forged requests that goes with it. ERR_SIGN_IN, ERR_MEMORY. */
+enum err web_session_read(struct rest *rest, struct span *ret_token_hash, struct span *ret_csrf,
+    struct why *why) MUST_USE;
+/* Whether a session is not over by its age or silence. */
+bool web_session_is_alive(const struct service *service, const struct web_session *session);
+/* Drops those that are over. */
+enum err web_session_prune(const struct service *service, struct store_txn *txn) MUST_USE;
+/* Writes down, some time, that it is used. */
+void web_session_note_use(struct service *service, struct span token_hash);
+
+/* ---- audit.c -------------------------------------------------------------------------------- */
+
+/* Adds the entry of an operation that succeeded, in its transaction. */
+enum err audit_write(struct rest *rest) MUST_USE;
+/* Drops what is older than it is kept, a part at a time. */
+enum err audit_prune(const struct service *service, struct store_txn *txn, bool *more) MUST_USE;
+/* Adds one of an attempt that was refused; nobody waits for it. */
+void audit_refused(struct rest *rest, const struct why *why);
 
 /* ---- render.c: responses -------------------------------------------------------------------- */
 

@@ -145,6 +145,13 @@ static enum err list_records(struct store_job *job, struct store_txn *txn)
                : err;
 }
 
+static bool fits(struct span password, const char *hash)
+{
+    bool matches = false;
+    assert_int_equal(password_check(password, hash, &matches), ERR_NONE);
+    return matches;
+}
+
 static void the_store_holds_the_hub_its_policies_and_the_administrator(void **state)
 {
     (void)state;
@@ -184,10 +191,10 @@ static void the_store_holds_the_hub_its_policies_and_the_administrator(void **st
     assert_int_equal(listed.account.grants[0].role, ROLE_ADMINISTRATOR);
     char *password = strstr(output, "\"password\":\"") + strlen("\"password\":\"");
     struct span typed = {password, PASSWORD_GENERATED_SIZE - 1};
-    assert_true(password_matches(typed, listed.account.password_hash.ptr));
+    assert_true(fits(typed, listed.account.password_hash.ptr));
     password[0] = password[0] == 'A' ? 'B' : 'A';
-    assert_false(password_matches(typed, listed.account.password_hash.ptr));
-    assert_false(password_matches(typed, "no hash"));
+    assert_false(fits(typed, listed.account.password_hash.ptr));
+    assert_false(fits(typed, "no hash"));
     arena_done(&listed.arena);
 }
 

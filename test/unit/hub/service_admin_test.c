@@ -3,34 +3,6 @@
 
 #include "base64.h"
 
-#include <argon2.h>
-
-struct account_job {
-    struct store_job job;
-    struct account account;
-};
-
-static enum err run_put_account(struct store_job *job, struct store_txn *txn)
-{
-    return store_account_put(txn, &((struct account_job *)job)->account);
-}
-
-/* Cheap costs: what is tried here is not Argon2. */
-static void make_account(const char *user, const char *password, enum role role)
-{
-    struct grant grant = {GRANT_EVERY_HUB, role};
-    char hash[128];
-    assert_int_equal(argon2id_hash_encoded(1, 64, 1, password, strlen(password), "saltsaltsalt", 12,
-                         32, hash, sizeof(hash)),
-        ARGON2_OK);
-    struct account_job put = {.job = {.run = run_put_account},
-        .account = {.user = span_of(user),
-            .password_hash = span_of(hash),
-            .grants = &grant,
-            .grant_count = 1}};
-    assert_int_equal(store_run(world.store, STORE_WRITE, &put.job), ERR_NONE);
-}
-
 static const char *basic(const char *credentials)
 {
     struct buf out = BUF_EMPTY;
@@ -61,8 +33,8 @@ static void only_an_administrator_manages_hubs(void **state UNUSED)
         {":", 401, "IotHubUnauthorized"},
         {"reader:abc", 401, "IotHubUnauthorizedAccess"},
     };
-    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
-    make_account("reader", "abc", ROLE_READER);
+    make_administrator();
+    make_account("reader", "abc", &(struct grant){GRANT_EVERY_HUB, ROLE_READER}, 1);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct answer answer =
             ask_with(basic(rows[i].credentials), "any.host", "GET", "/gemel/v1/hubs", NULL, NULL);
@@ -79,7 +51,7 @@ static void only_an_administrator_manages_hubs(void **state UNUSED)
 
 static void a_hub_is_made_used_and_deleted(void **state UNUSED)
 {
-    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
+    make_administrator();
     struct answer made = ask_admin("POST", "/gemel/v1/hubs",
         "{\"name\":\"Second\",\"hostNames\":[\"Second.Local:443\",\"alias.local\"]}");
     assert_int_equal(made.status, 201);
@@ -126,7 +98,7 @@ static void a_hub_that_cannot_be_is_refused(void **state UNUSED)
         {"{\"name\":\"h1\",\"hostName\":\"x.local\"}", 409},
         {"{\"name\":\"h2\",\"hostName\":\"HUB.local\"}", 409},
     };
-    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
+    make_administrator();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct answer answer = ask_admin("POST", "/gemel/v1/hubs", rows[i].body);
         if (answer.status != rows[i].status)
@@ -138,7 +110,7 @@ static void a_hub_that_cannot_be_is_refused(void **state UNUSED)
 static void deleting_a_hub_ends_its_sessions(void **state UNUSED)
 {
     struct heard heard;
-    make_account("admin", "se:cret", ROLE_ADMINISTRATOR);
+    make_administrator();
     make_device("d1");
     struct session session = connect_device("d1", &heard);
     assert_int_equal(ask_admin("DELETE", "/gemel/v1/hubs/h1", NULL).status, 204);

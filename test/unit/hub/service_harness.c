@@ -3,6 +3,7 @@
 
 #include "store_sqlite.h"
 
+#include <argon2.h>
 #include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -227,9 +228,13 @@ static struct answer answer_of(const struct rest_call *call)
         .error = header_of(call, "iothub-errorcode"),
         .allow = header_of(call, "allow"),
         .challenge = header_of(call, "www-authenticate"),
-        .request_id = header_of(call, "x-ms-request-id")};
+        .request_id = header_of(call, "x-ms-request-id"),
+        .set_cookie = header_of(call, "set-cookie"),
+        .retry_after = header_of(call, "retry-after"),
+        .more = call->more};
     struct json *json = NULL;
-    if (call->body_out.len > 0 &&
+    bool is_json = span_starts(call->content_type_out, SPAN_LIT("application/json"));
+    if (call->body_out.len > 0 && is_json &&
         json_parse(&world.arena, call->body_out, 0, &json, NULL) != ERR_NONE)
         fail_msg("no JSON: %s", answer.body);
     answer.json = json;
@@ -241,8 +246,11 @@ struct pending {
     struct waiter waiter;
 };
 
-static void start(struct pending *pending, const char *authorization, const char *host,
-    const char *method, const char *target, const char *body, const char *if_match)
+static const struct browser no_browser;
+
+static void start(struct pending *pending, const struct browser *browser, const char *authorization,
+    const char *host, const char *method, const char *target, const char *body,
+    const char *if_match)
 {
     struct rest_call *call = &pending->call;
     *call = (struct rest_call){0};
@@ -257,7 +265,12 @@ static void start(struct pending *pending, const char *authorization, const char
     call->authorization = keep(&call->call, authorization);
     call->body = keep(&call->call, body);
     call->if_match = keep(&call->call, if_match);
-    call->peer = keep(&call->call, "127.0.0.1");
+    call->cookie = keep(&call->call, browser->cookie);
+    call->csrf = keep(&call->call, browser->csrf);
+    call->origin = keep(&call->call, browser->origin);
+    call->user_agent = keep(&call->call, browser->user_agent);
+    call->peer = keep(&call->call,
+        arena_format(&world.arena, "%s:5000", browser->address ? browser->address : "127.0.0.1"));
     if (arena_more_bytes > 0)
         call->call.arena.limit_bytes = call->call.arena.used_bytes + arena_more_bytes;
     arena_more_bytes = 0;
@@ -269,7 +282,7 @@ struct answer ask_with(const char *authorization, const char *host, const char *
     const char *target, const char *body, const char *if_match)
 {
     struct pending pending;
-    start(&pending, authorization, host, method, target, body, if_match);
+    start(&pending, &no_browser, authorization, host, method, target, body, if_match);
     wait_for(&pending.waiter);
     struct answer answer = answer_of(&pending.call);
     call_done(&pending.call.call);
@@ -285,7 +298,7 @@ struct pending *ask_later(const char *method, const char *target)
 {
     struct pending *pending = calloc(1, sizeof(*pending));
     assert_non_null(pending);
-    start(pending, token("owner", HUB_KEY), "hub.local", method, target, NULL, NULL);
+    start(pending, &no_browser, token("owner", HUB_KEY), "hub.local", method, target, NULL, NULL);
     return pending;
 }
 
@@ -304,6 +317,89 @@ struct answer get_answer(struct pending *pending)
     call_done(&pending->call.call);
     free(pending);
     return answer;
+}
+
+/* ---- accounts and browsers ------------------------------------------------------------------ */
+
+struct account_job {
+    struct store_job job;
+    struct account account;
+};
+
+static enum err run_put_account(struct store_job *job, struct store_txn *txn)
+{
+    return store_account_put(txn, &((struct account_job *)job)->account);
+}
+
+void make_account(
+    const char *user, const char *password, const struct grant *grants, size_t grant_count)
+{
+    char hash[128];
+    struct grant copies[8];
+    assert_true(grant_count <= COUNT_OF(copies));
+    if (grant_count > 0)
+        memcpy(copies, grants, grant_count * sizeof(*grants));
+    assert_int_equal(argon2id_hash_encoded(1, 64, 1, password, strlen(password), "saltsaltsalt", 12,
+                         32, hash, sizeof(hash)),
+        ARGON2_OK);
+    struct account_job put = {.job = {.run = run_put_account},
+        .account = {.user = span_of(user),
+            .password_hash = span_of(hash),
+            .grants = copies,
+            .grant_count = grant_count}};
+    assert_int_equal(store_run(world.store, STORE_WRITE, &put.job), ERR_NONE);
+}
+
+void make_administrator(void)
+{
+    static const struct grant everything = {GRANT_EVERY_HUB, ROLE_ADMINISTRATOR};
+    make_account("admin", "se:cret", &everything, 1);
+}
+
+struct answer browse_if(const struct browser *browser, const char *method, const char *target,
+    const char *body, const char *if_match)
+{
+    struct pending pending;
+    start(&pending, browser, NULL, "hub.local", method, target, body, if_match);
+    wait_for(&pending.waiter);
+    struct answer answer = answer_of(&pending.call);
+    call_done(&pending.call.call);
+    return answer;
+}
+
+struct answer browse(
+    const struct browser *browser, const char *method, const char *target, const char *body)
+{
+    return browse_if(browser, method, target, body, NULL);
+}
+
+struct pending *browse_later(
+    const struct browser *browser, const char *method, const char *target, const char *body)
+{
+    struct pending *pending = calloc(1, sizeof(*pending));
+    assert_non_null(pending);
+    start(pending, browser, NULL, "hub.local", method, target, body, NULL);
+    return pending;
+}
+
+struct answer try_sign_in(const char *user, const char *password, const char *address)
+{
+    struct browser browser = {.address = address};
+    char *body =
+        arena_format(&world.arena, "{\"user\":\"%s\",\"password\":\"%s\"}", user, password);
+    return browse(&browser, "POST", "/gemel/v1/session", body);
+}
+
+struct browser sign_in(const char *user, const char *password)
+{
+    struct answer answer = try_sign_in(user, password, NULL);
+    if (answer.status != 200)
+        fail_msg("%s: %s", user, answer.body);
+    const char *end = strchr(answer.set_cookie, ';');
+    assert_non_null(end);
+    return (struct browser){
+        .cookie = keep_text((struct span){answer.set_cookie, (size_t)(end - answer.set_cookie)}),
+        .csrf = member(&answer, "csrf")};
 }
 
 const char *member(const struct answer *answer, const char *path)

@@ -31,6 +31,9 @@ struct answer {
     const char *allow;
     const char *challenge;
     const char *request_id;
+    const char *set_cookie;
+    const char *retry_after;
+    bool more;
 };
 
 struct world {
@@ -63,6 +66,32 @@ const char *token_of(const char *resource_host, const char *device_id, const cha
 struct answer ask(const char *method, const char *target, const char *body, const char *if_match);
 struct answer ask_with(const char *authorization, const char *host, const char *method,
     const char *target, const char *body, const char *if_match);
+
+/* ---- accounts and browsers ---- */
+
+/* Makes or replaces an account; its hash is a cheap one. */
+void make_account(
+    const char *user, const char *password, const struct grant *grants, size_t grant_count);
+void make_administrator(void); /* "admin" with the password "se:cret" */
+
+/* What a browser sends along; members may be NULL. */
+struct browser {
+    const char *cookie; /* "__Host-gemel=…" */
+    const char *csrf;
+    const char *origin;
+    const char *user_agent;
+    const char *address; /* NULL: 127.0.0.1 */
+};
+struct answer browse(
+    const struct browser *browser, const char *method, const char *target, const char *body);
+struct answer browse_if(const struct browser *browser, const char *method, const char *target,
+    const char *body, const char *if_match);
+struct pending *browse_later(
+    const struct browser *browser, const char *method, const char *target, const char *body);
+/* Signs in, which must succeed. */
+struct browser sign_in(const char *user, const char *password);
+/* Tries to. */
+struct answer try_sign_in(const char *user, const char *password, const char *address);
 
 /* Starts a call and gets its answer later. */
 struct pending;

@@ -6,6 +6,9 @@
 
 enum { PASSES = 2, MEMORY_KIB = 32768, LANES = 1, SALT_BYTES = 16, HASH_BYTES = 32 };
 
+const char password_hash_of_nobody[] = "$argon2id$v=19$m=32768,t=2,p=1$Z2VtZWwtbm8tc3VjaC11c2Vy$"
+                                       "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /* Without I, L, O, U: none is taken for another, none makes words. 32 letters, 5 bits each. */
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -34,7 +37,11 @@ enum err password_hash(struct span password, char ret_hash[PASSWORD_HASH_SIZE], 
     return ERR_NONE;
 }
 
-bool password_matches(struct span password, const char *hash)
+enum err password_check(struct span password, const char *hash, bool *ret_matches)
 {
-    return argon2id_verify(hash, password.ptr, password.len) == ARGON2_OK;
+    int code = argon2id_verify(hash, password.ptr, password.len);
+    if (code == ARGON2_MEMORY_ALLOCATION_ERROR)
+        return ERR_MEMORY;
+    *ret_matches = code == ARGON2_OK;
+    return ERR_NONE;
 }
