@@ -23,9 +23,16 @@ static enum err error_of_io(int code, int system_error)
     return full ? ERR_STORAGE_FULL : ERR_IO;
 }
 
+/* When a commit fails, SQLite forgets what the system said; but nothing has called it since. */
+static int system_error_of(sqlite3 *db, int code, int last)
+{
+    int kept = db == NULL ? 0 : sqlite3_system_errno(db);
+    return kept == 0 && (code & 0xFF) == SQLITE_IOERR ? last : kept;
+}
+
 enum err sqlite_error(sqlite3 *db, int code, struct why *why)
 {
-    int system_error = db == NULL ? 0 : sqlite3_system_errno(db);
+    int system_error = system_error_of(db, code, errno);
     const char *text = db == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(db);
     switch (code & 0xFF) {
     case SQLITE_FULL:
