@@ -5,6 +5,7 @@
 #include "run.h"
 #include "status.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -245,8 +246,21 @@ static int parse_and_run(const struct command *command, int count, char **words)
     return command->function(&arguments);
 }
 
+/* Who starts us may have closed the standard streams; what we open must not get their numbers, or
+ * the log would be written into it. */
+static void fill_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
     const char *word = argc < 2 ? "" : argv[1];
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return print_help();

@@ -248,7 +248,6 @@ static enum err open_signals(struct agent *agent, struct why *why)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
     agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return agent->signal_fd >= 0 ? ERR_NONE : fail(ERR_IO, why, "signalfd: %s", strerror(errno));
 }
@@ -457,6 +456,7 @@ int agent_run(const struct run_options *options)
     /* The MQTT client's threads allocate little: an arena of their own for each costs more memory
      * than waiting for one another costs time. */
     mallopt(M_ARENA_MAX, 1);
+    signal(SIGPIPE, SIG_IGN); /* before the first line of the log, which nobody may read */
     agent.started_us = now_of(&agent);
     log_info(PART, "gemel-agent %s starts, configuration in %s, state in %s", GEMEL_VERSION,
         options->config_dir, options->state_dir);

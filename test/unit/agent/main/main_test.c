@@ -170,7 +170,7 @@ static void expect_notify(int fd, const char *expected)
     } while (strcmp(text, expected) != 0);
 }
 
-static pid_t start_agent(const char *notify_path)
+static pid_t start_agent(const char *notify_path, bool without_streams)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -179,6 +179,8 @@ static pid_t start_agent(const char *notify_path)
     int null_fd = open("/dev/null", O_WRONLY);
     dup2(null_fd, STDERR_FILENO);
     dup2(null_fd, STDOUT_FILENO);
+    for (int fd = STDIN_FILENO; without_streams && fd <= STDERR_FILENO; fd++)
+        close(fd);
     setenv("NOTIFY_SOCKET", notify_path, 1);
     setenv("WATCHDOG_USEC", "400000", 1);
     if (chdir(dir) == 0)
@@ -195,7 +197,7 @@ static void without_a_hub_it_runs_says_how_it_is_and_stops_when_told(void **stat
         "HostName=localhost:9;DeviceId=d;ModuleId=m;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==\n");
     write_file("conf.json", "{\"Process_Disabled\":true,\"Heartbeat_Disabled\":true}");
     int notify_fd = listen_for_notify(notify_path);
-    pid_t pid = start_agent(notify_path);
+    pid_t pid = start_agent(notify_path, false);
     expect_notify(notify_fd, "READY=1");
     expect_notify(notify_fd, "WATCHDOG=1");
 
@@ -218,13 +220,38 @@ static void without_a_hub_it_runs_says_how_it_is_and_stops_when_told(void **stat
     close(notify_fd);
 }
 
+/* What is opened first would be standard error, and the log would be written into it. */
+static void without_standard_streams_the_log_goes_nowhere(void **state UNUSED)
+{
+    char notify_path[108];
+    int status;
+    write_file("connection_string.txt",
+        "HostName=localhost:9;DeviceId=d;ModuleId=m;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==\n");
+    int notify_fd = listen_for_notify(notify_path);
+    pid_t pid = start_agent(notify_path, true);
+    expect_notify(notify_fd, "READY=1");
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        char link[64];
+        char target[64] = "";
+        snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)pid, fd);
+        assert_true(readlink(link, target, sizeof(target) - 1) > 0);
+        assert_string_equal(target, "/dev/null");
+    }
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    close(notify_fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {TEST(the_exit_code_says_what_happened),
         TEST(the_manual_names_every_command_and_option),
-        TEST(without_a_hub_it_runs_says_how_it_is_and_stops_when_told)};
+        TEST(without_a_hub_it_runs_says_how_it_is_and_stops_when_told),
+        TEST(without_standard_streams_the_log_goes_nowhere)};
     must(argc == 3);
     /* The tests run the program from directories of their own. */
     agent_path = realpath(argv[1], NULL);
