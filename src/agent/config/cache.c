@@ -35,19 +35,33 @@ static enum err parse(
     return ERR_NONE;
 }
 
+static enum err read_and_parse(struct cache *cache, const char *path, struct arena *arena,
+    struct json **ret_desired, struct why *why)
+{
+    enum err err =
+        path == NULL ? ERR_MEMORY : files_read(path, CACHE_MAX_BYTES, &cache->written, why);
+    if (err == ERR_NONE)
+        err = parse(buf_span(&cache->written), arena, ret_desired, why);
+    if (err != ERR_NONE)
+        buf_clear(&cache->written);
+    return err;
+}
+
 struct json *cache_load(struct cache *cache, struct arena *arena)
 {
     struct why why = {""};
     struct json *desired = NULL;
     AUTO(buf_done) struct buf path = BUF_EMPTY;
+    AUTO(buf_done) struct buf new_path = BUF_EMPTY;
     buf_add_format(&path, "%s/" CACHE_NAME, cache->dir);
-    enum err err =
-        path.failed ? ERR_MEMORY : files_read(path.ptr, CACHE_MAX_BYTES, &cache->written, &why);
-    if (err == ERR_NONE)
-        err = parse(buf_span(&cache->written), arena, &desired, &why);
+    buf_add_format(&new_path, "%s/" CACHE_NAME ".new", cache->dir);
+    /* What is no whole document there was cut off by a loss of power, and the one before holds. */
+    cache->staged = read_and_parse(cache, new_path.ptr, arena, &desired, &why) == ERR_NONE;
+    if (cache->staged)
+        return desired;
+    enum err err = read_and_parse(cache, path.ptr, arena, &desired, &why);
     if (err == ERR_NONE)
         return desired;
-    buf_clear(&cache->written);
     if (err == ERR_NOT_FOUND)
         return NULL;
     log_warn(
@@ -57,7 +71,12 @@ struct json *cache_load(struct cache *cache, struct arena *arena)
     return NULL;
 }
 
-void cache_save(struct cache *cache, const struct json *desired)
+static void say_not_kept(enum err err, const struct why *why)
+{
+    log_warn(PART, "a start without network would use older settings: %s", why_text(why, err));
+}
+
+void cache_stage(struct cache *cache, const struct json *desired)
 {
     struct why why = {""};
     AUTO(buf_done) struct buf text = BUF_EMPTY;
@@ -67,12 +86,27 @@ void cache_save(struct cache *cache, const struct json *desired)
     if (!text.failed && span_eq(buf_span(&text), buf_span(&cache->written)))
         return;
     enum err err =
-        text.failed ? ERR_MEMORY : files_replace(cache->dir, CACHE_NAME, buf_span(&text), &why);
+        text.failed ? ERR_MEMORY : files_stage(cache->dir, CACHE_NAME, buf_span(&text), &why);
+    buf_clear(&cache->written);
+    cache->staged = err == ERR_NONE;
     if (err != ERR_NONE) {
-        log_warn(PART, "a start without network would use older settings: %s", why_text(&why, err));
+        say_not_kept(err, &why);
         return;
     }
     struct buf old = cache->written;
     cache->written = text;
     text = old;
+}
+
+void cache_commit(struct cache *cache)
+{
+    struct why why = {""};
+    if (!cache->staged)
+        return;
+    cache->staged = false;
+    enum err err = files_commit(cache->dir, CACHE_NAME, &why);
+    if (err == ERR_NONE)
+        return;
+    buf_clear(&cache->written);
+    say_not_kept(err, &why);
 }

@@ -382,7 +382,7 @@ static void judge(struct config *config)
     log_verdict("desired", &config->verdict);
     if (verdict_ok(&config->verdict)) {
         log_info(PART, "version %" PRId64 " of desired is in force", config->version);
-        cache_save(&config->cache, config->desired.root);
+        cache_stage(&config->cache, config->desired.root);
     } else {
         log_warn(PART, "version %" PRId64 " of desired is refused: what was in force stays",
             config->version);
@@ -464,6 +464,9 @@ int64_t config_run(struct config *config)
         judge(config);
     if (may_report(config) && !send_difference(config))
         pause(config);
+    /* The hub need not wait for the disk: what it is told outlives a crash of this process already,
+     * and after a loss of power the twin is read anew. */
+    cache_commit(&config->cache);
 
     int64_t due = INT64_MAX;
     if (config->state == TWIN_READING || config->state == TWIN_PAUSING)

@@ -60,44 +60,64 @@ static int write_whole(int fd, struct span body)
             return -1;
         body = span_from(body, (size_t)done);
     }
-    return fsync(fd);
+    return 0;
 }
 
-static int replace_at(int dir_fd, const char *name, const char *new_name, struct span body)
+/* Closes a file; the first error of `result` and this counts. */
+static int close_after(int fd, int result)
+{
+    int error = errno;
+    if (close(fd) != 0 && result == 0)
+        return -1;
+    errno = error;
+    return result;
+}
+
+static int stage_at(int dir_fd, const char *new_name, struct span body)
 {
     int fd = openat(dir_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -1;
-    int written = write_whole(fd, body);
-    int error = errno;
-    if (close(fd) != 0 && written == 0) {
-        written = -1;
-        error = errno;
-    }
-    if (written == 0 && renameat(dir_fd, new_name, dir_fd, name) == 0)
-        return fsync(dir_fd);
-    if (written == 0)
-        error = errno;
-    unlinkat(dir_fd, new_name, 0);
-    errno = error;
-    return -1;
+    return fd < 0 ? -1 : close_after(fd, write_whole(fd, body));
 }
 
-enum err files_replace(const char *dir, const char *name, struct span body, struct why *why)
+static int commit_at(int dir_fd, const char *new_name, const char *name)
+{
+    int fd = openat(dir_fd, new_name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || close_after(fd, fsync(fd)) != 0)
+        return -1;
+    return renameat(dir_fd, new_name, dir_fd, name) == 0 ? fsync(dir_fd) : -1;
+}
+
+/* One step of replacing; without `body` the second. */
+static enum err replace_step(
+    const char *dir, const char *name, const struct span *body, struct why *why)
 {
     AUTO(buf_done) struct buf new_name = BUF_EMPTY;
     buf_add_format(&new_name, "%s.new", name);
     if (new_name.failed)
         return fail(ERR_MEMORY, why, "no memory to write %s/%s", dir, name);
     int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = dir_fd < 0 ? -1 : replace_at(dir_fd, name, new_name.ptr, body);
+    int result = dir_fd < 0     ? -1
+                 : body != NULL ? stage_at(dir_fd, new_name.ptr, *body)
+                                : commit_at(dir_fd, new_name.ptr, name);
     int error = errno;
+    if (result != 0 && dir_fd >= 0)
+        unlinkat(dir_fd, new_name.ptr, 0);
     if (dir_fd >= 0)
         close(dir_fd);
     if (result == 0)
         return ERR_NONE;
     return fail(error == ENOSPC || error == EDQUOT ? ERR_STORAGE_FULL : ERR_IO, why,
         "writing %s/%s: %s", dir, name, strerror(error));
+}
+
+enum err files_stage(const char *dir, const char *name, struct span body, struct why *why)
+{
+    return replace_step(dir, name, &body, why);
+}
+
+enum err files_commit(const char *dir, const char *name, struct why *why)
+{
+    return replace_step(dir, name, NULL, why);
 }
 
 void files_set_aside(const char *dir, const char *name)

@@ -35,6 +35,7 @@ static struct {
     enum err uplink;       /* what sending gives */
     const char *bad_field; /* apply refuses, blaming this */
     enum err apply_error;  /* apply refuses, blaming nothing */
+    bool staged_at_report; /* cache.json.new was there when a report went out */
     int64_t process_cache; /* Process_CacheSize as last applied */
     char devices[100];     /* NetworkActivity_Devices as last applied */
 } world;
@@ -52,9 +53,12 @@ static enum err read_twin(void *self UNUSED, uint32_t request)
     return world.uplink;
 }
 
+static bool file_holds(const char *name, const char *text);
+
 static enum err report(void *self UNUSED, uint32_t request, struct span patch)
 {
     called("report;");
+    world.staged_at_report = file_holds("cache.json.new", "\"desired\":{");
     world.report_request = request;
     buf_clear(&world.patch);
     buf_add(&world.patch, patch);
@@ -570,6 +574,40 @@ static void a_start_without_network_uses_the_last_good_document(void **state UNU
     assert_true(patch_has("\"latest_state\":\"failed\""));
 }
 
+/* The hub does not wait for the disk, and still a crash after the report loses nothing. */
+static void what_is_reported_is_written_before_and_durable_after(void **state UNUSED)
+{
+    come_in_step();
+    desired(2, "{\"Process_CacheSize\":77,\"$version\":2}");
+    config_run(config);
+    assert_true(world.staged_at_report);
+    assert_false(file_holds("cache.json.new", ""));
+    assert_true(file_holds("cache.json", "\"$version\":2"));
+}
+
+static void what_was_written_before_a_crash_is_used_if_it_is_whole(void **state UNUSED)
+{
+    static const char old[] = "{\"format\":1,\"desired\":{\"Process_CacheSize\":7,\"$version\":4}}";
+    static const struct {
+        const char *staged;
+        int64_t process_cache;
+    } rows[] = {
+        {"{\"format\":1,\"desired\":{\"Process_CacheSize\":8,\"$version\":5}}", 8},
+        {"{\"format\":1,\"desired\":{\"Process_CacheSize\":8,\"$ver", 7},
+        {"", 7},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        write_file("cache.json", old);
+        write_file("cache.json.new", rows[i].staged);
+        start();
+        assert_int_equal(world.process_cache, rows[i].process_cache);
+        config_run(config);
+        assert_true(file_holds("cache.json", rows[i].process_cache == 8 ? rows[0].staged : old));
+        config_free(config);
+        config = NULL;
+    }
+}
+
 static void a_damaged_cache_is_set_aside(void **state UNUSED)
 {
     static const char *const caches[] = {"", "{", "[]", "{\"format\":1}",
@@ -704,6 +742,8 @@ int main(void)
         TEST(an_answer_of_an_earlier_connection_is_passed_over),
         TEST(a_connection_lost_in_every_state_begins_again),
         TEST(a_start_without_network_uses_the_last_good_document),
+        TEST(what_is_reported_is_written_before_and_durable_after),
+        TEST(what_was_written_before_a_crash_is_used_if_it_is_whole),
         TEST(a_damaged_cache_is_set_aside),
         TEST(a_cached_document_that_is_no_longer_good_is_not_used),
         TEST(desired_goes_over_conf_json_and_that_over_the_defaults),
