@@ -8,6 +8,7 @@
  *   fdatasync   appends of 4 KiB, each forced to the disk
  *   raw         SQLite alone: one thread, the same tables, reads and writes a twin, N a commit
  *   store       the store: clients that each wait for their update before the next, N a commit
+ *   history     the same, and what desired was is kept, 50 documents of each twin
  * Prints one JSON object.
  */
 #include "store_sqlite.h"
@@ -30,6 +31,7 @@
 static char directory[4000];
 static char values[TWIN_BYTES];
 static double seconds = 2;
+static bool with_history;
 
 static double now_s(void)
 {
@@ -164,7 +166,19 @@ static enum err run_client(struct store_job *job, struct store_txn *txn)
     if (err != ERR_NONE)
         return err;
     struct twin_doc next = twin_of(twin.version + 1);
-    return store_twin_put(txn, 1, id, SPAN_NONE, &next, twin.version);
+    err = store_twin_put(txn, 1, id, SPAN_NONE, &next, twin.version);
+    if (err != ERR_NONE || !with_history)
+        return err;
+    const struct history_entry entry = {.time_us = twin.version,
+        .kind = HISTORY_PATCH,
+        .desired_changed = true,
+        .author = SPAN_LIT("iothubowner"),
+        .from = SPAN_LIT("rest"),
+        .address = SPAN_LIT("127.0.0.1:12345"),
+        .desired_version = twin.version,
+        .tags = SPAN_LIT("{}"),
+        .desired = {values, TWIN_BYTES / 2}};
+    return store_history_put(txn, 1, id, SPAN_NONE, &entry, 50);
 }
 
 static void done_client(struct store_job *job, enum err result)
@@ -225,6 +239,14 @@ static double bench_store(unsigned group)
     return count / taken;
 }
 
+static double bench_history(unsigned group)
+{
+    with_history = true;
+    double result = bench_store(group);
+    with_history = false;
+    return result;
+}
+
 /* ---- the run --------------------------------------------------------------------------------- */
 
 static enum err fill(struct store_job *job, struct store_txn *txn)
@@ -273,6 +295,9 @@ int main(int argc, char **argv)
         {"store_64", bench_store, 64},
         {"raw_512", bench_raw, 512},
         {"store_512", bench_store, 512},
+        {"history_1", bench_history, 1},
+        {"history_64", bench_history, 64},
+        {"history_512", bench_history, 512},
     };
     double results[COUNT_OF(cases)][ROUNDS_MAX];
     if (argc > 2)
