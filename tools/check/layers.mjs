@@ -18,7 +18,7 @@ export const layers = {
   'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/files'] },
   'src/agent/config': { uses: [...plain, 'src/settings', 'src/agent/files'] },
   'src/agent/outbox': { uses: [...plain, 'src/agent/files'] },
-  'src/agent/uplink': { uses: [...plain, 'src/wire', 'src/agent/files'] },
+  'src/agent/uplink': { uses: [...plain, 'src/settings', 'src/wire', 'src/agent/files'] },
   'src/agent': { uses: [...core, 'src/agent'] },
 
   'src/hub/store': { uses: [...plain, 'src/twin'] },
