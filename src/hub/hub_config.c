@@ -317,6 +317,8 @@ void hub_config_write_reference(struct buf *out)
 {
     buf_add_text(out,
         "# Configuration of gemel-hub\n\n"
+        "<!-- Written by gemel-hub check-config --reference from src/hub/hub_config.def: change it "
+        "there. -->\n\n"
         "An INI file, given with `--config FILE`; single settings with `--set section.key=value`, "
         "which win. `gemel-hub check-config` judges both. Sizes may end in KiB, MiB or GiB.\n");
     for (size_t s = 0; s < COUNT_OF(sections); s++) {

@@ -13,6 +13,8 @@ export const pages = {
   'docs/reference/errors.md': ['src/base/gemel-errors-doc', []],
   'docs/reference/settings.md': ['src/settings/gemel-settings-doc', ['reference']],
   'docs/reference/settings.schema.json': ['src/settings/gemel-settings-doc', ['schema']],
+  'docs/reference/hub-configuration.md': ['src/hub/gemel-hub', ['check-config', '--reference']],
+  'packaging/example/gemel-hub.conf': ['src/hub/gemel-hub', ['check-config', '--example']],
   'packaging/man/gemel.1': ['src/cli/gemel', ['manual']],
 };
 
