@@ -4,17 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-const struct twin_limits twin_limits_default = {
-    .key_bytes = 1024,
-    .string_bytes = 4096,
-    .property_bytes = 4096,
-    .desired_bytes = 32768,
-    .reported_bytes = 32768,
-    .tags_bytes = 8192,
-    .depth = 10,
-    .integer_min = -4503599627370496,
-    .integer_max = 4503599627370495,
-};
+const struct twin_limits twin_limits_default = TWIN_LIMITS_DEFAULT;
 
 /* Far more than any double needs; the counting rule takes every number for 8 bytes. */
 #define LITERAL_BYTES 128u

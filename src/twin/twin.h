@@ -42,16 +42,23 @@ struct twin_doc {
 
 /* Azure's limits; every one a setting of the hub. */
 struct twin_limits {
-    size_t key_bytes;      /* 1024 */
-    size_t string_bytes;   /* 4096 */
-    size_t property_bytes; /* 4096: a top-level property's value, all below it; 0: not judged */
-    size_t desired_bytes;  /* 32768, by the counting rule of the hub protocol */
-    size_t reported_bytes; /* 32768 */
-    size_t tags_bytes;     /* 8192 */
-    unsigned depth;        /* 10 containers below the section's own object */
-    int64_t integer_min;   /* -4503599627370496 */
-    int64_t integer_max;   /*  4503599627370495 */
+    size_t key_bytes;
+    size_t string_bytes;
+    size_t property_bytes; /* of a top-level property's value, all below it; 0: not judged */
+    size_t desired_bytes;  /* by the counting rule of the hub protocol */
+    size_t reported_bytes;
+    size_t tags_bytes;
+    unsigned depth; /* containers below the section's own object */
+    int64_t integer_min;
+    int64_t integer_max;
 };
+
+#define TWIN_LIMITS_DEFAULT                                                                        \
+    {                                                                                              \
+        .key_bytes = 1024, .string_bytes = 4096, .property_bytes = 4096, .desired_bytes = 32768,   \
+        .reported_bytes = 32768, .tags_bytes = 8192, .depth = 10,                                  \
+        .integer_min = -4503599627370496, .integer_max = 4503599627370495                          \
+    }
 
 extern const struct twin_limits twin_limits_default;
 

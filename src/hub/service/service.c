@@ -5,18 +5,7 @@
 #include "settings_doc.h"
 
 const struct service_limits service_limits_default = {
-    .twin =
-        {
-            .key_bytes = 1024,
-            .string_bytes = 4096,
-            .property_bytes = 4096,
-            .desired_bytes = 32768,
-            .reported_bytes = 32768,
-            .tags_bytes = 8192,
-            .depth = 10,
-            .integer_min = -4503599627370496,
-            .integer_max = 4503599627370495,
-        },
+    .twin = TWIN_LIMITS_DEFAULT,
     .request_bytes = 1024 * 1024,
     .event_bytes = 256 * 1024,
     .modules_per_device = 50,
