@@ -1,35 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building, finding, changing, comparing and writing trees; json_test.c holds the parser's tests.
  */
-#include "json.h"
+#include "in_arena.h"
 
 #include <setjmp.h>
 
 #include <cmocka.h>
 
 #define S(literal) SPAN_LIT(literal)
-
-static struct arena arena;
-
-static int set_up(void **state UNUSED)
-{
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int tear_down(void **state UNUSED)
-{
-    mem_fail_after(-1);
-    arena_done(&arena);
-    return 0;
-}
-
-static struct json *parsed(const char *text)
-{
-    struct json *value = NULL;
-    assert_int_equal(json_parse(&arena, span_of(text), 0, &value, NULL), ERR_NONE);
-    return value;
-}
 
 static void assert_written(const struct json *value, const char *expected)
 {
@@ -40,7 +18,7 @@ static void assert_written(const struct json *value, const char *expected)
 
 static void a_set_member_keeps_its_place_and_a_new_one_comes_last(void **state UNUSED)
 {
-    struct json *object = parsed("{\"a\":1,\"b\":2,\"c\":3}");
+    struct json *object = json_of("{\"a\":1,\"b\":2,\"c\":3}");
     assert_true(json_set(&arena, object, S("b"), json_new_bool(&arena, true)));
     assert_true(json_set(&arena, object, S("c"), json_new_int(&arena, 9)));
     assert_true(json_set(&arena, object, S("d"), json_new(&arena, JSON_NULL)));
@@ -52,8 +30,8 @@ static void a_set_member_keeps_its_place_and_a_new_one_comes_last(void **state U
 
 static void a_builder_that_failed_is_not_set(void **state UNUSED)
 {
-    struct json *object = parsed("{}");
-    struct json *array = parsed("[]");
+    struct json *object = json_of("{}");
+    struct json *array = json_of("[]");
     assert_false(json_set(&arena, object, S("a"), NULL));
     assert_false(json_append(array, NULL));
     assert_written(object, "{}");
@@ -71,14 +49,14 @@ static void members_can_be_taken_from_every_place(void **state UNUSED)
         {"c", "{\"a\":1,\"b\":2,\"z\":0}"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct json *object = parsed("{\"a\":1,\"b\":2,\"c\":3}");
+        struct json *object = json_of("{\"a\":1,\"b\":2,\"c\":3}");
         struct json *taken = json_take(object, span_of(rows[i].name));
         assert_true(span_is(taken->key, rows[i].name));
         assert_null(json_take(object, span_of(rows[i].name)));
         assert_true(json_set(&arena, object, S("z"), json_new_int(&arena, 0)));
         assert_written(object, rows[i].left);
     }
-    struct json *only = parsed("{\"a\":1}");
+    struct json *only = json_of("{\"a\":1}");
     assert_non_null(json_take(only, S("a")));
     assert_written(only, "{}");
     assert_true(json_set(&arena, only, S("b"), json_new_int(&arena, 1)));
@@ -88,10 +66,10 @@ static void members_can_be_taken_from_every_place(void **state UNUSED)
 static void finding_in_what_is_no_object_finds_nothing(void **state UNUSED)
 {
     assert_null(json_find(NULL, S("a")));
-    assert_null(json_find_text(parsed("[1]"), "a"));
-    assert_null(json_find_text(parsed("{\"a\":1}"), "A"));
-    assert_int_equal(json_string_of(parsed("{\"a\":1}"), "a").len, 0);
-    assert_true(span_is(json_string_of(parsed("{\"a\":\"x\"}"), "a"), "x"));
+    assert_null(json_find_text(json_of("[1]"), "a"));
+    assert_null(json_find_text(json_of("{\"a\":1}"), "A"));
+    assert_int_equal(json_string_of(json_of("{\"a\":1}"), "a").len, 0);
+    assert_true(span_is(json_string_of(json_of("{\"a\":\"x\"}"), "a"), "x"));
 }
 
 static void integers_are_read_when_they_are_written_as_such_and_fit(void **state UNUSED)
@@ -116,7 +94,7 @@ static void integers_are_read_when_they_are_written_as_such_and_fit(void **state
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         int64_t value = 4711;
-        assert_int_equal(json_int64(parsed(rows[i].text), &value), rows[i].ok);
+        assert_int_equal(json_int64(json_of(rows[i].text), &value), rows[i].ok);
         assert_true(value == (rows[i].ok ? rows[i].value : 4711));
     }
 }
@@ -124,12 +102,12 @@ static void integers_are_read_when_they_are_written_as_such_and_fit(void **state
 static void doubles_are_read_when_they_are_finite(void **state UNUSED)
 {
     double value = 0;
-    assert_true(json_double(parsed("-1.5e2"), &value));
+    assert_true(json_double(json_of("-1.5e2"), &value));
     assert_true(value > -150.01 && value < -149.99);
-    assert_true(json_double(parsed("1e-999"), &value));
-    assert_false(json_double(parsed("1e999"), &value));
-    assert_false(json_double(parsed("-1e999"), &value));
-    assert_false(json_double(parsed("\"1\""), &value));
+    assert_true(json_double(json_of("1e-999"), &value));
+    assert_false(json_double(json_of("1e999"), &value));
+    assert_false(json_double(json_of("-1e999"), &value));
+    assert_false(json_double(json_of("\"1\""), &value));
 }
 
 static void built_integers_are_written_exactly(void **state UNUSED)
@@ -141,11 +119,11 @@ static void built_integers_are_written_exactly(void **state UNUSED)
 
 static void kinds_have_names_for_sentences(void **state UNUSED)
 {
-    assert_string_equal(json_kind_name(parsed("1")), "an integer");
-    assert_string_equal(json_kind_name(parsed("1.5")), "a number");
-    assert_string_equal(json_kind_name(parsed("1e5")), "a number");
-    assert_string_equal(json_kind_name(parsed("{}")), "an object");
-    assert_string_equal(json_kind_name(parsed("null")), "null");
+    assert_string_equal(json_kind_name(json_of("1")), "an integer");
+    assert_string_equal(json_kind_name(json_of("1.5")), "a number");
+    assert_string_equal(json_kind_name(json_of("1e5")), "a number");
+    assert_string_equal(json_kind_name(json_of("{}")), "an object");
+    assert_string_equal(json_kind_name(json_of("null")), "null");
     assert_string_equal(json_kind_name(NULL), "nothing");
 }
 
@@ -173,8 +151,8 @@ static void equal_is_what_means_the_same(void **state UNUSED)
         {"\"a\"", "\"\\u0061\"", true},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct json *a = parsed(rows[i].a);
-        struct json *b = parsed(rows[i].b);
+        struct json *a = json_of(rows[i].a);
+        struct json *b = json_of(rows[i].b);
         if (json_equal(a, b) != rows[i].equal || json_equal(b, a) != rows[i].equal)
             fail_msg("%s and %s", rows[i].a, rows[i].b);
     }
@@ -184,7 +162,7 @@ static void a_copy_shares_nothing_with_its_source(void **state UNUSED)
 {
     struct arena other;
     arena_init(&other, 0);
-    struct json *source = parsed("{\"a\":[1,{\"b\":\"x\"}],\"c\":1.50}");
+    struct json *source = json_of("{\"a\":[1,{\"b\":\"x\"}],\"c\":1.50}");
     struct json *copy = json_copy(&other, source);
     json_take(source, S("a"));
     arena_done(&arena);
@@ -194,7 +172,7 @@ static void a_copy_shares_nothing_with_its_source(void **state UNUSED)
 
 static void a_copy_without_memory_gives_nothing(void **state UNUSED)
 {
-    struct json *source = parsed("{\"a\":[1,{\"b\":\"x\"}]}");
+    struct json *source = json_of("{\"a\":[1,{\"b\":\"x\"}]}");
     struct json *copy = NULL;
     for (size_t limit = 1; copy == NULL; limit += 16) {
         struct arena small;
@@ -209,7 +187,7 @@ static void a_copy_without_memory_gives_nothing(void **state UNUSED)
 static void pretty_text_is_indented_and_empty_containers_stay_closed(void **state UNUSED)
 {
     AUTO(buf_done) struct buf out = BUF_EMPTY;
-    json_write_pretty(parsed("{\"a\":[1,{\"b\":null}],\"c\":{},\"d\":[]}"), 2, &out);
+    json_write_pretty(json_of("{\"a\":[1,{\"b\":null}],\"c\":{},\"d\":[]}"), 2, &out);
     assert_string_equal(out.ptr, "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n"
                                  "  \"c\": {},\n  \"d\": []\n}");
 }
@@ -239,7 +217,7 @@ static void any_bytes_are_written_as_a_readable_string(void **state UNUSED)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_arena, close_arena)
     const struct CMUnitTest tests[] = {
         TEST(a_set_member_keeps_its_place_and_a_new_one_comes_last),
         TEST(a_builder_that_failed_is_not_set),

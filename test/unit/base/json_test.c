@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "json.h"
+#include "in_arena.h"
 
 #include <setjmp.h>
 
 #include <cmocka.h>
 
 #define S(literal) SPAN_LIT(literal)
-
-static struct arena arena;
-
-static int set_up(void **state UNUSED)
-{
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int tear_down(void **state UNUSED)
-{
-    mem_fail_after(-1);
-    arena_done(&arena);
-    return 0;
-}
 
 static struct json *parsed(struct span text)
 {
@@ -354,7 +339,7 @@ static void items_of_arrays_have_no_name(void **state UNUSED)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_arena, close_arena)
     const struct CMUnitTest tests[] = {
         TEST(what_is_written_compactly_comes_back_byte_for_byte),
         TEST(blanks_between_tokens_do_not_matter),

@@ -14,7 +14,8 @@ static void an_event_is_stamped_and_keeps_its_properties(void **state UNUSED)
     make_device("d#1");
     struct session session = connect_device("d#1", &heard);
     send_text(&session,
-        "twice=1&mti=2.3-0-1-0&%24.mid=m%201&%24.ct=application%2Fjson&%24.ifid=urn%3Ax&empty=&alone&"
+        "twice=1&mti=2.3-0-1-0&%24.mid=m%201&%24.ct=application%2Fjson&%24.ifid=urn%3Ax&empty=&"
+        "alone&"
         "%24.cdid=forged&a%20b=%C3%A9&iothub-x=y&twice=2",
         "{\"a\":[1.50,\"\\u00e9\"]}");
     struct answer answer = ask("GET", "/gemel/v1/events?from=earliest", NULL, NULL);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "in_arena.h"
 #include "twin.h"
 
 #include <setjmp.h>
@@ -11,29 +12,6 @@
 #define T1 1700000001000000
 #define AT0 "2023-11-14T22:13:20.0000000Z"
 #define AT1 "2023-11-14T22:13:21.0000000Z"
-
-static struct arena arena;
-
-static int open_arena(void **state UNUSED)
-{
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int close_arena(void **state UNUSED)
-{
-    arena_done(&arena);
-    return 0;
-}
-
-static struct json *json_of(const char *text)
-{
-    struct json *value;
-    struct why why = {""};
-    if (json_parse(&arena, span_of(text), 0, &value, &why) != ERR_NONE)
-        fail_msg("%s: %s", text, why.text);
-    return value;
-}
 
 static const char *text_of(struct span span)
 {

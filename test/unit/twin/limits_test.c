@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "in_arena.h"
 #include "twin.h"
 
 #include <setjmp.h>
@@ -8,29 +9,6 @@
 #include <cmocka.h>
 
 #define NOW 1700000000000000
-
-static struct arena arena;
-
-static int open_arena(void **state UNUSED)
-{
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int close_arena(void **state UNUSED)
-{
-    arena_done(&arena);
-    return 0;
-}
-
-static struct json *json_of(const char *text)
-{
-    struct json *value;
-    struct why why = {""};
-    if (json_parse(&arena, span_of(text), 0, &value, &why) != ERR_NONE)
-        fail_msg("%s: %s", text, why.text);
-    return value;
-}
 
 static struct twin_doc new_doc(void)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "in_arena.h"
 #include "sas.h"
 
 #include <setjmp.h>
@@ -14,21 +15,6 @@
 #define DEVICE_TOKEN                                                                               \
     "SharedAccessSignature sr=Hub.local%2Fdevices%2Fd%231%2Fx&sig=" SIG_DEVICE "&se=1700000000"
 #define HUB_TOKEN "SharedAccessSignature sr=hub.local&sig=" SIG_HUB "&skn=iothubowner&se=1700000000"
-
-static struct arena arena;
-
-static int set_up(void **state UNUSED)
-{
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int tear_down(void **state UNUSED)
-{
-    mem_fail_after(-1);
-    arena_done(&arena);
-    return 0;
-}
 
 static struct sas must_parse(struct span token)
 {
@@ -297,5 +283,5 @@ int main(void)
         cmocka_unit_test(a_bad_key_signs_nothing_and_is_not_shown),
         cmocka_unit_test(running_out_of_memory_is_told_at_every_step),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_arena, close_arena);
 }
