@@ -50,7 +50,8 @@ enum err topic_parse_from_client(struct span text, const struct topic_owner *own
 enum err topic_parse_from_hub(struct span text, const struct topic_owner *owner,
     struct topic *ret_topic, struct why *why) MUST_USE;
 
-/* Subscriptions; one bit each, so that a session keeps them as a set. */
+/* Subscriptions; one bit each, so that a session keeps them as a set. The hub stores that set: no
+ * bit ever gets another meaning. */
 enum topic_filter {
     TOPIC_FILTER_C2D = 1,            /* devices/{d}[/modules/{m}]/messages/devicebound/# */
     TOPIC_FILTER_INPUTS = 2,         /* devices/{d}/modules/{m}/inputs/# */

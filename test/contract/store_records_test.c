@@ -363,6 +363,58 @@ static void only_the_current_session_can_leave(void **state)
     assert_int_equal(in_write(fixture, put_connection, &ghost), ERR_NOT_FOUND);
 }
 
+struct subscriptions {
+    int64_t hub_id;
+    const char *device_id;
+    const char *module_id;
+    uint32_t filters;
+};
+
+static enum err put_subscriptions(struct store_txn *txn, void *argument)
+{
+    const struct subscriptions *s = argument;
+    return store_subscriptions_put(
+        txn, s->hub_id, span_of(s->device_id), span_of(s->module_id), s->filters);
+}
+
+static enum err get_subscriptions(struct store_txn *txn, void *argument)
+{
+    struct subscriptions *s = argument;
+    return store_subscriptions_get(
+        txn, s->hub_id, span_of(s->device_id), span_of(s->module_id), &s->filters);
+}
+
+static void check_subscriptions(struct fixture *fixture, const char *module_id, uint32_t filters)
+{
+    struct subscriptions found = {fixture->hub_id, "d", module_id, 4711};
+    assert_int_equal(in_read(fixture, get_subscriptions, &found), ERR_NONE);
+    assert_int_equal(found.filters, filters);
+}
+
+static void subscriptions_last_until_they_are_cleared_or_the_identity_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    add_identity(fixture, "d", "");
+    add_identity(fixture, "d", "m");
+    check_subscriptions(fixture, "m", 0);
+    struct subscriptions put = {fixture->hub_id, "d", "m", 5};
+    assert_int_equal(in_write(fixture, put_subscriptions, &put), ERR_NONE);
+    put.filters = UINT32_MAX;
+    assert_int_equal(in_write(fixture, put_subscriptions, &put), ERR_NONE);
+    check_subscriptions(fixture, "m", UINT32_MAX);
+    check_subscriptions(fixture, "", 0);
+    put.filters = 0;
+    assert_int_equal(in_write(fixture, put_subscriptions, &put), ERR_NONE);
+    check_subscriptions(fixture, "m", 0);
+    put.filters = 3;
+    assert_int_equal(in_write(fixture, put_subscriptions, &put), ERR_NONE);
+    struct identity_key key = {.hub_id = fixture->hub_id, .device_id = "d", .module_id = "m"};
+    assert_int_equal(in_write(fixture, delete_identity, &key), ERR_NONE);
+    assert_int_equal(in_write(fixture, put_subscriptions, &put), ERR_NOT_FOUND);
+    add_identity(fixture, "d", "m");
+    check_subscriptions(fixture, "m", 0);
+}
+
 static void a_reset_disconnects_everybody(void **state)
 {
     struct fixture *fixture = *state;
@@ -656,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_visitors_error_ends_the_walk),
         cmocka_unit_test(counts_follow_every_change),
         cmocka_unit_test(only_the_current_session_can_leave),
+        cmocka_unit_test(subscriptions_last_until_they_are_cleared_or_the_identity_goes),
         cmocka_unit_test(a_reset_disconnects_everybody),
         cmocka_unit_test(a_twin_is_written_only_over_the_version_that_was_read),
         cmocka_unit_test(events_are_read_in_order_from_anywhere),

@@ -124,7 +124,7 @@ void mqtt_connect_farewell(struct mqtt_session *session)
 static void send_connack(struct mqtt_session *session, enum mqtt_code code)
 {
     struct buf *packet = mqtt_session_encoder(session);
-    mqtt_write_connack(packet, false, code);
+    mqtt_write_connack(packet, code == MQTT_CODE_ACCEPTED && session->filters != 0, code);
     mqtt_session_send(session, packet);
 }
 
@@ -156,6 +156,7 @@ static bool take_identity(struct mqtt_session *session, const struct connect_cal
     put_text(at, given->auth_method, &session->identity.auth_method);
     session->number = connect->session;
     session->expires_us = connect->expires_us;
+    session->filters = connect->filters;
     return true;
 }
 
@@ -260,6 +261,7 @@ static enum err fill(struct connect_op *op, const struct mqtt_connect *connect, 
     call->module_id = username.module_id;
     call->model_id = username.model_id;
     call->sink = &session->sink;
+    call->lasting = session->lasting;
     return arena_span(arena, connect->password, &call->password) ? ERR_NONE : ERR_MEMORY;
 }
 
@@ -282,6 +284,7 @@ void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect 
     op->session = session;
     call_init(&op->connect.call, CONNECT_ARENA_BYTES, reply, op);
     set_silence(session, connect->keep_alive_seconds);
+    session->lasting = !connect->clean_session;
 
     struct why why = {.text = ""};
     enum err err = fill(op, connect, &why);

@@ -12,6 +12,7 @@ enum op_kind {
     OP_WILL,
     OP_TWIN_GET,
     OP_REPORT,
+    OP_SUBSCRIBE, /* or UNSUBSCRIBE */
 };
 
 struct mqtt_op {
@@ -19,7 +20,8 @@ struct mqtt_op {
     struct mqtt_op *next;
     struct mqtt_session *session;
     enum op_kind kind;
-    uint16_t packet_id; /* 0: needs no acknowledgement */
+    uint16_t packet_id;    /* of a PUBLISH; 0: needs no acknowledgement */
+    uint16_t subscribe_id; /* of a SUBSCRIBE or UNSUBSCRIBE */
     bool done;
     bool waiting; /* a GET behind reports */
     unsigned attempts;
@@ -28,28 +30,29 @@ struct mqtt_op {
         struct event_call event;
         struct twin_get_call get;
         struct reported_call report;
+        struct subscriptions_call subscriptions;
     };
-    struct span rid;
-    char rid_text[];
+    struct span text; /* of a twin's operation its $rid, of a SUBSCRIBE the codes of its answer */
+    char text_bytes[];
 };
 
 static void on_reply(struct gateway_thread *thread, struct mail *mail);
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-static struct mqtt_op *add_op(struct mqtt_session *session, enum op_kind kind, struct span rid,
+static struct mqtt_op *add_op(struct mqtt_session *session, enum op_kind kind, struct span text,
     const struct mqtt_publish *publish)
 {
-    struct mqtt_op *op = mem_alloc(sizeof *op + rid.len);
+    struct mqtt_op *op = mem_alloc(sizeof *op + text.len);
     if (op == NULL)
         return NULL;
     op->mail.deliver = on_reply;
     op->session = session;
     op->kind = kind;
     op->packet_id = publish != NULL && publish->qos > 0 ? publish->packet_id : 0;
-    if (rid.len > 0)
-        memcpy(op->rid_text, rid.ptr, rid.len);
-    op->rid = (struct span){op->rid_text, rid.len};
+    if (text.len > 0)
+        memcpy(op->text_bytes, text.ptr, text.len);
+    op->text = (struct span){op->text_bytes, text.len};
     *session->last_op = op;
     session->last_op = &op->next;
     session->busy++;
@@ -190,7 +193,7 @@ static void send_twin_answer(struct mqtt_op *op, int status, int64_t version, st
     if ((session->filters & TOPIC_FILTER_TWIN_RESPONSES) == 0)
         return;
     AUTO(buf_done) struct buf topic = BUF_EMPTY;
-    topic_write_twin_response(&topic, status, op->rid, version);
+    topic_write_twin_response(&topic, status, op->text, version);
     if (topic.failed)
         conn_fail(&session->conn);
     else
@@ -253,6 +256,28 @@ static void answer_report(struct mqtt_op *op)
         send_twin_error(op, op->call.err, &op->call.why);
 }
 
+static void send_suback(struct mqtt_session *session, uint16_t packet_id, struct span codes)
+{
+    struct buf *packet = mqtt_session_encoder(session);
+    if (codes.len > 0)
+        mqtt_write_suback(packet, packet_id, codes);
+    else
+        mqtt_write_ack(packet, MQTT_UNSUBACK, packet_id);
+    mqtt_session_send(session, packet);
+}
+
+static void answer_subscribe(struct mqtt_op *op)
+{
+    struct mqtt_session *session = op->session;
+    if (op->call.err == ERR_NONE) {
+        send_suback(session, op->subscribe_id, op->text);
+        return;
+    }
+    log_info("gateway", "a subscription of %.*s was not stored: %s",
+        SPAN_ARG(session->identity.device_id), why_text(&op->call.why, op->call.err));
+    conn_fail(&session->conn);
+}
+
 static bool answer(struct mqtt_op *op)
 {
     switch (op->kind) {
@@ -264,6 +289,9 @@ static bool answer(struct mqtt_op *op)
         return answer_get(op);
     case OP_REPORT:
         answer_report(op);
+        return true;
+    case OP_SUBSCRIBE:
+        answer_subscribe(op);
         return true;
     case OP_NOTHING:
         break;
@@ -323,10 +351,30 @@ void mqtt_ops_publish(
         break;
     case OP_NOTHING:
     case OP_WILL:
+    case OP_SUBSCRIBE:
         finish_op(op);
         acknowledge_in_order(session);
         break;
     }
+}
+
+void mqtt_ops_subscribe(
+    struct mqtt_session *session, uint16_t packet_id, struct span codes, unsigned before)
+{
+    if (!session->lasting || session->filters == before) {
+        send_suback(session, packet_id, codes);
+        return;
+    }
+    struct mqtt_op *op = add_op(session, OP_SUBSCRIBE, codes, NULL);
+    if (op == NULL) {
+        conn_fail(&session->conn);
+        return;
+    }
+    op->subscribe_id = packet_id;
+    begin_call(op);
+    op->subscriptions.identity = session->identity;
+    op->subscriptions.filters = session->filters;
+    service_subscriptions(session->conn.thread->service, &op->subscriptions);
 }
 
 void mqtt_ops_will(struct mqtt_session *session)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a client asks for by PUBLISH: events, the twin, changes of reported. Each packet becomes an
- * operation in the session's list, is answered by the service in any order, and acknowledged in
- * the order of the packets (MQTT 3.1.1, 4.6), once it is done:
+ * What a client asks for that takes the service: events, the twin, changes of reported, and
+ * subscriptions that last. Each packet becomes an operation in the session's list, is answered by
+ * the service in any order, and acknowledged in the order of the packets (MQTT 3.1.1, 4.6), once it
+ * is done:
  *
  *     packets:  7 event   8 report   9 get
  *     answers:            204 sent            PUBACK 8 waits for 7
@@ -20,6 +21,11 @@
 /* Begins what the packet asks for; the topic was parsed from it. */
 void mqtt_ops_publish(
     struct mqtt_session *session, const struct mqtt_publish *publish, const struct topic *topic);
+
+/* Acknowledges a SUBSCRIBE with its codes, an UNSUBSCRIBE without; where the session lasts and its
+ * filters are not those of before, once they are stored. */
+void mqtt_ops_subscribe(
+    struct mqtt_session *session, uint16_t packet_id, struct span codes, unsigned before);
 
 /* Stores the will as an event; the session is OVER. */
 void mqtt_ops_will(struct mqtt_session *session);

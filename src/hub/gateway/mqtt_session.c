@@ -173,12 +173,13 @@ static void take_subscribe(struct mqtt_session *session, struct mqtt_subscribe s
 {
     AUTO(buf_done) struct buf codes = BUF_EMPTY;
     struct mqtt_filter asked;
+    unsigned before = session->filters;
     while (mqtt_next_filter(&subscribe, &asked))
         buf_add_byte(&codes, (char)grant(session, &asked));
-    struct buf *packet = mqtt_session_encoder(session);
-    mqtt_write_suback(packet, subscribe.packet_id, buf_span(&codes));
-    packet->failed |= codes.failed;
-    mqtt_session_send(session, packet);
+    if (codes.failed)
+        conn_fail(&session->conn);
+    else
+        mqtt_ops_subscribe(session, subscribe.packet_id, buf_span(&codes), before);
 }
 
 static void take_unsubscribe(struct mqtt_session *session, struct mqtt_subscribe unsubscribe)
@@ -186,12 +187,11 @@ static void take_unsubscribe(struct mqtt_session *session, struct mqtt_subscribe
     struct topic_owner owner = mqtt_session_owner(session);
     struct mqtt_filter asked;
     enum topic_filter filter;
+    unsigned before = session->filters;
     while (mqtt_next_filter(&unsubscribe, &asked))
         if (topic_parse_filter(asked.filter, &owner, &filter, NULL) == ERR_NONE)
             session->filters &= ~(unsigned)filter;
-    struct buf *packet = mqtt_session_encoder(session);
-    mqtt_write_ack(packet, MQTT_UNSUBACK, unsubscribe.packet_id);
-    mqtt_session_send(session, packet);
+    mqtt_ops_subscribe(session, unsubscribe.packet_id, SPAN_NONE, before);
 }
 
 static void take_ping(struct mqtt_session *session)

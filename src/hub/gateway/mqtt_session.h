@@ -14,7 +14,8 @@
  *   - An event that was not stored is not acknowledged; with QoS 1 the connection is closed, so
  *     that the client sends it again.
  *   - A will with a topic other than the identity's own events is ignored.
- *   - Sessions are not kept: session present is always 0.
+ *   - Of a session with CleanSession 0 its subscriptions last; with them, session present is 1.
+ *     Without any it is 0: there is nothing that could have lasted.
  */
 #ifndef GEMEL_GATEWAY_MQTT_SESSION_H
 #define GEMEL_GATEWAY_MQTT_SESSION_H
@@ -48,6 +49,7 @@ struct mqtt_session {
     int64_t heard_ms;   /* mono time of its last bytes */
 
     unsigned filters;     /* set of enum topic_filter */
+    bool lasting;         /* CleanSession 0 */
     int64_t desired_told; /* the highest $version the bus told us of, sent or not */
 
     struct mqtt_op *ops; /* in the order of their packets */

@@ -109,12 +109,13 @@ void service_close(struct service *service)
     if (service == NULL)
         return;
     service_release_parked(service);
-    bus_set_event_listener(service->options.bus, NULL, NULL);
-    bus_set_twin_listener(service->options.bus, NULL, NULL);
     pthread_mutex_lock(&service->lock);
     while (service->own_jobs > 0)
         pthread_cond_wait(&service->idle, &service->lock);
     pthread_mutex_unlock(&service->lock);
+    /* Only now: the jobs tell the bus, which calls the listeners. */
+    bus_set_event_listener(service->options.bus, NULL, NULL);
+    bus_set_twin_listener(service->options.bus, NULL, NULL);
     password_pool_free(service->passwords);
     hub_cache_done(&service->hubs);
     pthread_cond_destroy(&service->idle);

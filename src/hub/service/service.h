@@ -129,9 +129,11 @@ struct connect_call {
     struct span password; /* SAS token; wiped by the service */
     struct span peer;     /* address, for the log */
     struct session_sink *sink;
+    bool lasting; /* the client keeps its session (MQTT CleanSession 0) */
     /* out, in the call's arena: copy what is to outlive it */
     struct session_identity identity;
     uint64_t session;
+    uint32_t filters;   /* what the session that lasted is subscribed to; see subscriptions_call */
     int64_t expires_us; /* wall time at which the session must end: the token's expiry (with the
                          * skew that is tolerated, where that alone let it in) */
 };
@@ -146,6 +148,15 @@ void service_connect(struct service *service, struct connect_call *call);
 /* Forgets the session and stores "disconnected"; nobody waits for it. Copies what it needs. */
 void service_disconnect(
     struct service *service, const struct session_identity *identity, uint64_t session);
+
+/* Notes what a session that lasts is subscribed to, a set of bits that are the gateway's: Azure's
+ * Node SDK does not subscribe again when it comes back. Replies when it is durable. */
+struct subscriptions_call {
+    struct call call;
+    struct session_identity identity; /* in */
+    uint32_t filters;                 /* in */
+};
+void service_subscriptions(struct service *service, struct subscriptions_call *call);
 
 struct twin_get_call {
     struct call call;

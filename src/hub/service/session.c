@@ -142,6 +142,21 @@ static enum err run_note(struct store_job *job, struct store_txn *txn)
         call->session, true, call->model_id, now_us(call->call.service));
 }
 
+/* A client that begins a new session ends the one that lasted. */
+static enum err run_note_session(struct store_job *job, struct store_txn *txn)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    enum err err = run_note(job, txn);
+    if (err != ERR_NONE)
+        return err;
+    int64_t hub_id = call->identity.hub_id;
+    if (call->lasting)
+        return store_subscriptions_get(
+            txn, hub_id, call->device_id, call->module_id, &call->filters);
+    call->filters = 0;
+    return store_subscriptions_put(txn, hub_id, call->device_id, call->module_id, 0);
+}
+
 static void noted(struct store_job *job, enum err result)
 {
     struct connect_call *call = (struct connect_call *)job;
@@ -166,7 +181,7 @@ static void judged(struct store_job *job, enum err result)
         finish_connect(call, result, &why);
         return;
     }
-    job->run = run_note;
+    job->run = run_note_session;
     job->done = noted;
     store_submit(service->options.store, STORE_WRITE, job);
 }
@@ -247,6 +262,30 @@ void service_disconnect(
             gone->ids + identity->device_id.len, identity->module_id.ptr, identity->module_id.len);
     own_job_begin(service);
     store_submit(service->options.store, STORE_WRITE, &gone->job);
+}
+
+/* ---- subscriptions ------------------------------------------------------------------------- */
+
+static enum err run_subscriptions(struct store_job *job, struct store_txn *txn)
+{
+    const struct subscriptions_call *call = (const struct subscriptions_call *)job;
+    const struct session_identity *who = &call->identity;
+    return store_subscriptions_put(txn, who->hub_id, who->device_id, who->module_id, call->filters);
+}
+
+static void subscriptions_done(struct store_job *job, enum err result)
+{
+    struct call *call = (struct call *)job;
+    struct why why = job->why;
+    call_finish(call, result, &why);
+}
+
+void service_subscriptions(struct service *service, struct subscriptions_call *call)
+{
+    call->call.service = service;
+    call->call.job.run = run_subscriptions;
+    call->call.job.done = subscriptions_done;
+    store_submit(service->options.store, STORE_WRITE, &call->call.job);
 }
 
 /* ---- the twin ------------------------------------------------------------------------------- */

@@ -246,6 +246,35 @@ enum err sqlite_connection_put(struct store_txn *txn, int64_t hub_id, struct spa
     return query_change(&query, NULL);
 }
 
+enum err sqlite_subscriptions_get(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t *ret_filters)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_SUBSCRIPTIONS_GET);
+    put_key(&query, hub_id, device_id, module_id);
+    enum err err = query_row(&query);
+    if (err != ERR_NONE && err != ERR_NOT_FOUND)
+        return err;
+    *ret_filters = err == ERR_NONE ? (uint32_t)query_int(&query) : 0;
+    return ERR_NONE;
+}
+
+enum err sqlite_subscriptions_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t filters)
+{
+    int64_t id = 0;
+    uint64_t session = 0;
+    enum err err = find_identity(txn, hub_id, device_id, module_id, &id, &session);
+    if (err != ERR_NONE)
+        return err;
+    AUTO(query_done)
+    struct query query =
+        query_open(txn, filters == 0 ? SQL_SUBSCRIPTIONS_CLEAR : SQL_SUBSCRIPTIONS_PUT);
+    query_put_int(&query, id);
+    if (filters != 0)
+        query_put_int(&query, filters);
+    return query_change(&query, NULL);
+}
+
 enum err sqlite_connection_reset(struct store_txn *txn, int64_t now_us)
 {
     AUTO(query_done) struct query query = query_open(txn, SQL_CONNECTION_RESET);

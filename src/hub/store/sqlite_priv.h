@@ -121,6 +121,10 @@ enum err sqlite_identity_count(struct store_txn *txn, int64_t hub_id, struct spa
     struct identity_counts *ret_counts);
 enum err sqlite_connection_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, uint64_t session, bool connected, struct span model_id, int64_t now_us);
+enum err sqlite_subscriptions_get(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t *ret_filters);
+enum err sqlite_subscriptions_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t filters);
 enum err sqlite_connection_reset(struct store_txn *txn, int64_t now_us);
 
 enum err sqlite_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,

@@ -212,6 +212,19 @@ enum err store_connection_put(struct store_txn *txn, int64_t hub_id, struct span
         txn, hub_id, device_id, module_id, session, connected, model_id, now_us);
 }
 
+enum err store_subscriptions_get(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t *ret_filters)
+{
+    return txn->driver->subscriptions_get(txn, hub_id, device_id, module_id, ret_filters);
+}
+
+enum err store_subscriptions_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t filters)
+{
+    must(txn->writable);
+    return txn->driver->subscriptions_put(txn, hub_id, device_id, module_id, filters);
+}
+
 enum err store_connection_reset(struct store_txn *txn, int64_t now_us)
 {
     must(txn->writable);

@@ -254,6 +254,15 @@ enum err store_identity_count(struct store_txn *txn, int64_t hub_id, struct span
 enum err store_connection_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, uint64_t session, bool connected, struct span model_id,
     int64_t now_us) MUST_USE;
+/*
+ * What an identity that keeps its MQTT session (CleanSession 0) is subscribed to: a set of bits
+ * that are the caller's; 0: nothing. Gone with the identity. ERR_NOT_FOUND from put: no such
+ * identity.
+ */
+enum err store_subscriptions_get(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t *ret_filters) MUST_USE;
+enum err store_subscriptions_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, uint32_t filters) MUST_USE;
 /* Marks every identity as disconnected: at the start of a server that is alone on its store. */
 enum err store_connection_reset(struct store_txn *txn, int64_t now_us) MUST_USE;
 

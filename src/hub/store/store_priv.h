@@ -60,6 +60,10 @@ struct store_driver {
     enum err (*connection_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
         struct span module_id, uint64_t session, bool connected, struct span model_id,
         int64_t now_us);
+    enum err (*subscriptions_get)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, uint32_t *ret_filters);
+    enum err (*subscriptions_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, uint32_t filters);
     enum err (*connection_reset)(struct store_txn *txn, int64_t now_us);
 
     enum err (*twin_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
