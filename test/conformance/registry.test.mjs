@@ -64,8 +64,8 @@ test('an update is stored and keeps the keys', async () => {
 
 test('what is not there is DeviceNotFound to get, update and delete', async () => {
   const deviceId = unique('nobody');
-  for (const call of [registry.get(deviceId), registry.update({ deviceId, status: 'disabled' }), registry.delete(deviceId)])
-    assert.equal((await refusal(call)).name, 'DeviceNotFoundError');
+  for (const call of [() => registry.get(deviceId), () => registry.update({ deviceId, status: 'disabled' }), () => registry.delete(deviceId)])
+    assert.equal((await refusal(call())).name, 'DeviceNotFoundError');
 });
 
 test('a deleted device is gone, and its name can be used again with a new generation', async () => {

@@ -25,10 +25,12 @@ export function sas(resource, key, policy, seconds = 3600) {
 }
 
 export class Hub {
-  // options: {hub, hostNames: ["localhost"], mqttPort, httpsPort, set: ["section.key=value"]}
+  // options: {hub, hostNames: ["localhost"], address: "127.0.0.1", mqttPort, httpsPort,
+  // set: ["section.key=value"]}
   static async make(options = {}) {
     const hub = new Hub();
     hub.options = options;
+    hub.address = options.address ?? '127.0.0.1';
     hub.dataDir = join(temporaryFolder(), 'hub');
     hub.mqttPort = options.mqttPort ?? await freePort();
     hub.httpsPort = options.httpsPort ?? await freePort();
@@ -52,7 +54,7 @@ export class Hub {
 
   async start() {
     const sets = (this.options.set ?? []).flatMap((s) => ['--set', s]);
-    this.program = new Program(programs.hub, ['serve', '--data-dir', this.dataDir, '--listen', '127.0.0.1',
+    this.program = new Program(programs.hub, ['serve', '--data-dir', this.dataDir, '--listen', this.address,
       '--mqtt-port', String(this.mqttPort), '--https-port', String(this.httpsPort), ...sets]);
     await this.program.says(/^ready\b.*$/m);
   }
@@ -78,7 +80,7 @@ export class Hub {
       ...(body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }),
       ...options.headers };
     return new Promise((resolve, reject) => {
-      const request = httpsRequest({ host: '127.0.0.1', port: this.httpsPort, servername: 'localhost', ca: this.ca,
+      const request = httpsRequest({ host: this.address, port: this.httpsPort, servername: 'localhost', ca: this.ca,
         method, path: full, headers, agent: options.agent ?? false, timeout: 30_000 }, (response) => {
         const chunks = [];
         response.on('data', (chunk) => chunks.push(chunk));

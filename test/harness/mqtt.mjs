@@ -52,7 +52,7 @@ export class MqttClient {
     client.rest = Buffer.alloc(0);
     client.nextId = 1;
     client.closed = false;
-    client.socket = tlsConnect({ host: '127.0.0.1', port: hub.mqttPort, servername: 'localhost', ca: hub.ca, ...options });
+    client.socket = tlsConnect({ host: hub.address, port: hub.mqttPort, servername: 'localhost', ca: hub.ca, ...options });
     client.socket.on('data', (data) => client.#take(data));
     client.socket.on('error', () => {});
     client.closing = new Promise((resolve) => client.socket.on('close', () => {

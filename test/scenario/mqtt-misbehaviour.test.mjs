@@ -148,6 +148,35 @@ test('the desired filter is granted at most QoS 1, and unsubscribing silences it
   await client.end();
 });
 
+test('subscriptions last for a client with CleanSession 0, and end with CleanSession 1', async () => {
+  const again = await hub.createModule('d', 'again');
+  const connect = (clean) => MqttClient.connect(hub, again, { clean });
+  const first = await connect(false);
+  assert.equal(first.sessionPresent, false);
+  await first.subscribe('$iothub/twin/res/#', '$iothub/twin/PATCH/properties/desired/#');
+  await first.drop();
+  const second = await connect(false);
+  assert.equal(second.sessionPresent, true);
+  assert.equal((await second.getTwin()).status, 200);
+  await hub.patchDesired('d', 'again', { n: 1 });
+  assert.equal((await second.nextDesired()).patch.n, 1);
+  second.send(unsubscribePacket(9, '$iothub/twin/PATCH/properties/desired/#'));
+  await second.next(TYPES.UNSUBACK);
+  const third = await connect(false); // takes over
+  assert.equal(third.sessionPresent, true);
+  await hub.patchDesired('d', 'again', { n: 2 });
+  await assert.rejects(third.nextDesired(1000));
+  await third.end();
+  const clean = await connect(true);
+  assert.equal(clean.sessionPresent, false);
+  await clean.subscribe('$iothub/twin/res/#');
+  await clean.end();
+  const last = await connect(false);
+  assert.equal(last.sessionPresent, false);
+  await last.end();
+  await hub.must('DELETE', '/devices/d/modules/again', { headers: { 'if-match': '*' } });
+});
+
 test('events under another identity’s topic are not accepted as its own', async () => {
   const client = await connected();
   client.send(publishPacket('devices/witness/messages/events/', 'forged', { qos: 1, id: 3 }));
