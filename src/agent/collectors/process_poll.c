@@ -87,11 +87,15 @@ static bool is_worth_a_read(uint32_t looks)
     return (looks & (looks - 1)) == 0;
 }
 
+/* What is known of a pid that was not there before. Not NULL: gcc 14.2 drops a test for NULL that
+ * stands behind the first one in update(), and reads through it. */
+static const struct life unknown;
+
 /* Brings one life up to date; false: the process is gone. `known` is what was known of its pid. */
 static bool update(struct process_poll *poll, const struct life *known, struct life *life,
     void (*started)(void *self, pid_t pid), void *self)
 {
-    bool same = known != NULL && known->inode == life->inode;
+    bool same = known != &unknown && known->inode == life->inode;
     if (same && known->told) {
         *life = *known;
         return true;
@@ -106,7 +110,7 @@ static bool update(struct process_poll *poll, const struct life *known, struct l
     if (!procfs_stat(dirfd(poll->directory), life->pid, &stat))
         return false;
     /* The kernel may also have forgotten and made the directory again, with another inode. */
-    bool told = known != NULL && known->start_ticks == stat.start_ticks && known->told;
+    bool told = known->start_ticks == stat.start_ticks && known->told;
     life->start_ticks = stat.start_ticks;
     life->looks = looks;
     life->told = told || stat.kernel_thread;
@@ -131,7 +135,7 @@ static void compare(struct process_poll *poll, void (*started)(void *self, pid_t
         while (at < known->count && known->items[at].pid < life.pid)
             at++;
         bool is_known = at < known->count && known->items[at].pid == life.pid;
-        if (update(poll, is_known ? &known->items[at] : NULL, &life, started, self))
+        if (update(poll, is_known ? &known->items[at] : &unknown, &life, started, self))
             poll->found.items[kept++] = life;
     }
     poll->found.count = kept;
