@@ -332,6 +332,55 @@ static int tear_down(void **state)
 
 #define with_bus(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+struct noted_change {
+    int64_t hub_id;
+    char device_id[32];
+    char module_id[32];
+    unsigned count;
+};
+
+static void note_change(void *self, int64_t hub_id, struct span device_id, struct span module_id)
+{
+    struct noted_change *noted = self;
+    noted->hub_id = hub_id;
+    noted->count++;
+    assert_true(span_copy(device_id, noted->device_id, sizeof(noted->device_id)));
+    assert_true(span_copy(module_id, noted->module_id, sizeof(noted->module_id)));
+}
+
+static void what_was_delivered_is_known_of_the_connected_and_told(void **state)
+{
+    struct bus *bus = *state;
+    struct noting_sink device;
+    struct noting_sink module;
+    struct noted_change noted = {0};
+    int64_t version = -1;
+    bus_set_twin_listener(bus, note_change, &noted);
+    open_one(bus, &device, 1, "d", "");
+    open_one(bus, &module, 1, "d", "m");
+    assert_false(bus_delivered(bus, 1, SPAN_LIT("d"), SPAN_LIT("m"), &version));
+    assert_int_equal(version, -1);
+    bus_session_delivered(bus, module.session, 7);
+    assert_int_equal(noted.count, 1);
+    assert_int_equal(noted.hub_id, 1);
+    assert_string_equal(noted.device_id, "d");
+    assert_string_equal(noted.module_id, "m");
+    assert_true(bus_delivered(bus, 1, SPAN_LIT("d"), SPAN_LIT("m"), &version));
+    assert_int_equal(version, 7);
+    assert_false(bus_delivered(bus, 1, SPAN_LIT("d"), SPAN_NONE, &version));
+    assert_false(bus_delivered(bus, 2, SPAN_LIT("d"), SPAN_LIT("m"), &version));
+    bus_session_close(bus, module.session);
+    assert_false(bus_delivered(bus, 1, SPAN_LIT("d"), SPAN_LIT("m"), &version));
+    bus_session_delivered(bus, module.session, 8);
+    assert_int_equal(noted.count, 1);
+    bus_twin_changed(bus, 2, SPAN_LIT("e"), SPAN_NONE);
+    assert_int_equal(noted.count, 2);
+    assert_string_equal(noted.device_id, "e");
+    bus_set_twin_listener(bus, NULL, NULL);
+    bus_twin_changed(bus, 2, SPAN_LIT("e"), SPAN_NONE);
+    bus_session_close(bus, device.session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_session_number_is_not_used_again_by_the_next_server),
         with_bus(without_memory_the_older_session_stays),
         with_bus(readers_of_the_event_log_are_told),
+        with_bus(what_was_delivered_is_known_of_the_connected_and_told),
         with_bus(a_storm_of_clients_and_changes_stays_in_order),
     };
     int failed = 0;

@@ -166,6 +166,40 @@ static void only_the_newest_are_kept_and_no_number_comes_again(void **state)
     check_list(fixture, "d", "", 0, 100, "7 6");
 }
 
+struct counting {
+    int64_t hub_id;
+    size_t count;
+    int64_t last;
+};
+
+static enum err count_one(void *self, const struct history_entry *entry)
+{
+    struct counting *counting = self;
+    assert_true(counting->count++ == 0 || entry->id == counting->last - 1);
+    counting->last = entry->id;
+    return ERR_NONE;
+}
+
+static enum err count_all(struct store_txn *txn, void *argument)
+{
+    struct counting *counting = argument;
+    counting->count = 0;
+    return store_history_list(
+        txn, counting->hub_id, SPAN_LIT("d"), SPAN_NONE, 0, 1000, count_one, counting);
+}
+
+static void no_more_than_an_eighth_stay_beyond_what_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct counting counting = {.hub_id = fixture->hub_id};
+    add_identity(fixture, "d", "");
+    for (int64_t i = 1; i <= 120; i++) {
+        add(fixture, "d", "", i, 40);
+        assert_int_equal(in_read(fixture, count_all, &counting), ERR_NONE);
+        assert_in_range(counting.count, i < 40 ? (size_t)i : 40, 45);
+    }
+}
+
 static void what_is_not_there_has_no_history(void **state)
 {
     struct fixture *fixture = *state;
@@ -233,6 +267,7 @@ int main(void)
         cmocka_unit_test(an_entry_comes_back_member_by_member),
         cmocka_unit_test(the_newest_come_first_and_go_on_below_a_given_one),
         cmocka_unit_test(only_the_newest_are_kept_and_no_number_comes_again),
+        cmocka_unit_test(no_more_than_an_eighth_stay_beyond_what_is_kept),
         cmocka_unit_test(what_is_not_there_has_no_history),
         cmocka_unit_test(a_deleted_identity_takes_its_history_along),
         cmocka_unit_test(old_entries_are_dropped_but_the_newest_of_each),
