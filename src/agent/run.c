@@ -71,6 +71,30 @@ static uint32_t random_word(void)
     return word;
 }
 
+/* ---- the state directory ---- */
+
+static enum err make_state_dir(const char *dir, struct why *why)
+{
+    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+        return ERR_NONE;
+    return fail(ERR_IO, why, "making the state directory %s: %s", dir, strerror(errno));
+}
+
+/* Somebody removed it while the agent runs. */
+static enum err renew_state_dir(struct agent *agent, struct why *why)
+{
+    const char *dir = agent->options->state_dir;
+    enum err err = make_state_dir(dir, why);
+    if (err == ERR_NONE)
+        err = outbox_renew(agent->outbox, why);
+    if (err != ERR_NONE)
+        return err;
+    log_warn(PART, "%s was removed and is made anew", dir);
+    status_close(agent->status_fd, dir);
+    agent->status_fd = status_listen(dir);
+    return ERR_NONE;
+}
+
 /* ---- collectors -> outbox -> uplink ---- */
 
 static enum err on_message(void *self, struct span body, size_t event_count)
@@ -78,6 +102,11 @@ static enum err on_message(void *self, struct span body, size_t event_count)
     struct agent *agent = self;
     struct why why = {""};
     enum err err = outbox_append(agent->outbox, body, (uint32_t)event_count, &why);
+    if (err == ERR_NOT_FOUND) {
+        err = renew_state_dir(agent, &why);
+        if (err == ERR_NONE)
+            err = outbox_append(agent->outbox, body, (uint32_t)event_count, &why);
+    }
     if (err != ERR_NONE)
         log_error(PART, "%zu events are lost: %s", event_count, why_text(&why, err));
     else if (agent->sync_due_us == INT64_MAX)
@@ -164,13 +193,6 @@ static void on_delivered(void *self, int token)
 static int64_t local_int(const struct agent *agent, enum setting_id id)
 {
     return settings_int(config_settings(agent->config), id);
-}
-
-static enum err make_state_dir(const char *dir, struct why *why)
-{
-    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-        return ERR_NONE;
-    return fail(ERR_IO, why, "making the state directory %s: %s", dir, strerror(errno));
 }
 
 static enum err open_outbox(struct agent *agent, struct why *why)

@@ -85,7 +85,7 @@ static void remove_oldest_segment(struct outbox *outbox)
     struct segment *segment = outbox->oldest;
     must(segment != NULL);
     segment_name(segment->first, name);
-    if (unlinkat(outbox->dir_fd, name, 0) != 0)
+    if (unlinkat(outbox->dir_fd, name, 0) != 0 && errno != ENOENT)
         log_warn(PART, "removing %s: %s", name, strerror(errno));
     close(segment->fd);
     outbox->oldest = segment->next;
@@ -156,6 +156,16 @@ static void remove_oldest(struct outbox *outbox, const struct record *record)
 
 /* ---- opening ---- */
 
+static void close_dir(struct outbox *outbox)
+{
+    int *fds[] = {&outbox->head_fd, &outbox->lock_fd, &outbox->dir_fd};
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
 static enum err open_dir(struct outbox *outbox, struct why *why)
 {
     const char *dir = outbox->options.dir;
@@ -197,7 +207,9 @@ static enum err add_segment(struct outbox *outbox, uint64_t first, int flags, st
     segment->first = first;
     segment->fd = openat(outbox->dir_fd, name, O_RDWR | O_CLOEXEC | flags, 0600);
     if (segment->fd < 0) {
-        enum err err = errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL : ERR_IO;
+        enum err err = errno == ENOENT                      ? ERR_NOT_FOUND
+                       : errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL
+                                                            : ERR_IO;
         why_set(why, "opening %s: %s", name, strerror(errno));
         mem_free(segment);
         return err;
@@ -325,10 +337,7 @@ void outbox_close(struct outbox *outbox)
         close(segment->fd);
         mem_free(segment);
     }
-    const int fds[] = {outbox->head_fd, outbox->lock_fd, outbox->dir_fd};
-    for (size_t i = 0; i < COUNT_OF(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    close_dir(outbox);
     mem_free(outbox);
 }
 
@@ -343,6 +352,31 @@ static enum err begin_segment(struct outbox *outbox, struct why *why)
     outbox->dir_unsynced = true;
     if (outbox->head.segment == NULL)
         outbox->head = outbox->next = (struct cursor){outbox->youngest, 0};
+    return ERR_NONE;
+}
+
+/* Whether a segment's file was removed under our hands. */
+static bool is_gone(const struct segment *segment)
+{
+    struct stat stat;
+    return fstat(segment->fd, &stat) == 0 && stat.st_nlink == 0;
+}
+
+enum err outbox_renew(struct outbox *outbox, struct why *why)
+{
+    outbox_sync(outbox);
+    close_dir(outbox);
+    /* No two segments begin with one sequence, for that is their name. */
+    if (outbox->youngest != NULL && outbox->youngest->size == 0)
+        outbox->end_sequence++;
+    enum err err = open_dir(outbox, why);
+    if (err == ERR_NONE)
+        err = begin_segment(outbox, why);
+    if (err != ERR_NONE) {
+        outbox->counters.unwritten++;
+        return err;
+    }
+    save_head(outbox);
     return ERR_NONE;
 }
 
@@ -376,8 +410,11 @@ static enum err append(struct outbox *outbox, struct span body, uint32_t events,
     if (body.len > OUTBOX_MESSAGE_MAX_BYTES || size > outbox->options.max_bytes)
         return fail(
             ERR_TOO_LARGE, why, "a message of %zu bytes is more than the outbox takes", body.len);
-    make_room(outbox, size);
     struct segment *segment = outbox->youngest;
+    if (segment != NULL && is_gone(segment))
+        return fail(ERR_NOT_FOUND, why, "%s was removed", outbox->options.dir);
+    make_room(outbox, size);
+    segment = outbox->youngest;
     if (segment == NULL ||
         (segment->size > 0 && segment->size + size > outbox->options.segment_bytes)) {
         enum err err = begin_segment(outbox, why);
@@ -400,7 +437,7 @@ static enum err append(struct outbox *outbox, struct span body, uint32_t events,
 enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events, struct why *why)
 {
     enum err err = append(outbox, body, events, why);
-    if (err != ERR_NONE)
+    if (err != ERR_NONE && err != ERR_NOT_FOUND)
         outbox->counters.unwritten++;
     return err;
 }

@@ -65,9 +65,14 @@ void outbox_close(struct outbox *outbox); /* syncs; NULL is fine */
 /* Sets how long a message may wait; the shorter time holds for what waits already. */
 void outbox_set_timeout(struct outbox *outbox, int64_t timeout_us);
 
-/* Appends a message; not ERR_NONE: it is lost and counted, and the outbox is as it was. */
+/* Appends a message; not ERR_NONE: it is lost and counted, and the outbox is as it was. But with
+ * ERR_NOT_FOUND, the directory was removed, it is not counted: outbox_renew(), and once more. */
 enum err outbox_append(
     struct outbox *outbox, struct span body, uint32_t events, struct why *why) MUST_USE;
+
+/* Makes the directory anew after somebody removed it. What waits is sent still, but a crash would
+ * lose it. Errors as of outbox_open(), and then the message is counted as lost. */
+enum err outbox_renew(struct outbox *outbox, struct why *why) MUST_USE;
 
 /* Hands out the next message, its body in `body` (replaced); ERR_NOT_FOUND when none is left. */
 enum err outbox_next(

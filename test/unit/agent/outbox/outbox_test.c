@@ -429,6 +429,26 @@ static void a_full_disk_loses_the_message_and_nothing_else(void **state UNUSED)
     outbox_close(outbox);
 }
 
+static void a_directory_that_was_removed_is_made_anew(void **state UNUSED)
+{
+    struct outbox *outbox = open_it();
+    append_numbers(outbox, 0, 3);
+    for (int round = 1; round <= 2; round++) {
+        assert_int_equal(tear_down(NULL), 0);
+        assert_int_equal(outbox_append(outbox, SPAN_LIT("x"), 1, NULL), ERR_NOT_FOUND);
+        assert_int_equal(outbox_renew(outbox, NULL), ERR_NONE);
+        if (round == 2) /* removed again before anything was in it */
+            append_numbers(outbox, 3, 6);
+    }
+    assert_int_equal(outbox_counters(outbox)->unwritten, 0);
+    expect_numbers(outbox, 0, 6);
+    outbox_ack(outbox, 4);
+    outbox_close(outbox);
+    outbox = open_it();
+    expect_numbers(outbox, 3, 6);
+    outbox_close(outbox);
+}
+
 static void a_kill_while_appending_keeps_every_appended_message(void **state UNUSED)
 {
     options.segment_bytes = 2000;
@@ -514,6 +534,7 @@ int main(void)
         TEST(damage_in_the_middle_is_counted_and_passed_over),
         TEST(damage_while_it_runs_is_counted_and_passed_over),
         TEST(a_damaged_head_only_sends_twice), TEST(a_full_disk_loses_the_message_and_nothing_else),
+        TEST(a_directory_that_was_removed_is_made_anew),
         TEST(a_kill_while_appending_keeps_every_appended_message),
         TEST(want_of_memory_breaks_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
