@@ -9,6 +9,7 @@
 #include "store_sqlite.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -24,6 +25,11 @@
 /* Between two ticks of the service, and two looks whether the drain is over. */
 #define TICK_NS 250000000L
 #define DRAIN_LOOK_NS 20000000L
+
+/* When so many connections went, their memory is given back to the system; not more often than in
+ * so many ticks, because allocations wait meanwhile. */
+#define TRIM_CONNECTIONS 256u
+#define TRIM_TICKS 40u
 
 /* After connections were cut, for calls that are still at the store. */
 #define LAST_CALLS_SECONDS 5
@@ -268,13 +274,34 @@ static int wait_signal(const struct server *server, long ns)
     return number < 0 ? 0 : number;
 }
 
+struct trimming {
+    unsigned peak; /* of connections, since memory was last given back */
+    unsigned ticks;
+};
+
+/* The C library keeps what was freed for itself: after a storm of connections, forever. */
+static void trim_memory(const struct server *server, struct trimming *trimming)
+{
+    unsigned connections = gateway_connections(server->gateway);
+    trimming->ticks++;
+    if (connections > trimming->peak)
+        trimming->peak = connections;
+    if (trimming->peak - connections < TRIM_CONNECTIONS || connections > trimming->peak / 2 ||
+        trimming->ticks < TRIM_TICKS)
+        return;
+    malloc_trim(0);
+    *trimming = (struct trimming){.peak = connections};
+}
+
 static void run(const struct server *server)
 {
+    struct trimming trimming = {0};
     int number;
     while ((number = wait_signal(server, TICK_NS)) == 0 || number == SIGHUP) {
         if (number == SIGHUP)
             certificate_keeper_reload(server->keeper);
         service_tick(server->service);
+        trim_memory(server, &trimming);
     }
     log_info("hub", "%s: finishing what is in flight", number == SIGINT ? "SIGINT" : "SIGTERM");
 }

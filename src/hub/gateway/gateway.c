@@ -124,6 +124,11 @@ const char *gateway_address(const struct gateway *gateway)
     return gateway->address.text;
 }
 
+unsigned gateway_connections(const struct gateway *gateway)
+{
+    return atomic_load(&gateway->connections);
+}
+
 enum err gateway_start(struct gateway *gateway, struct service *service, struct why *why)
 {
     enum err err = ERR_NONE;

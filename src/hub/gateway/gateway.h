@@ -65,6 +65,9 @@ unsigned gateway_mqtt_port(const struct gateway *gateway);
 unsigned gateway_https_port(const struct gateway *gateway);
 const char *gateway_address(const struct gateway *gateway);
 
+/* How many connections are open now; any thread. */
+unsigned gateway_connections(const struct gateway *gateway);
+
 /* Starts the threads, which bring their calls to the service. ERR_SERVER; then drain and close. */
 enum err gateway_start(struct gateway *gateway, struct service *service, struct why *why) MUST_USE;
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients that ask for more than their share: others are served meanwhile, and what a hostile client
+// makes the hub hold is given back.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+
+import { Hub } from '../harness/hub.mjs';
+import { MqttClient, publishPacket } from '../harness/mqtt.mjs';
+import { sleep, until } from '../harness/programs.mjs';
+
+let hub;
+let device;
+before(async () => {
+  hub = await Hub.started({ set: ['gateway.threads=1'] });
+  device = await hub.createDevice('d');
+});
+after(() => hub.stop());
+
+const members = (count) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i.toString(36)}`, 1]));
+
+const cpuMs = () => {
+  const fields = readFileSync(`/proc/${hub.program.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+// The processor time of the hub, because the machine may have other things to do.
+async function costs(limitMs, work) {
+  const begin = cpuMs();
+  await work();
+  assert.ok(cpuMs() - begin < limitMs, `it cost ${cpuMs() - begin} ms`);
+}
+
+test('a document of very many members is refused quickly', () => costs(6000, async () => {
+  for (const body of [{ tags: members(80_000) }, { properties: { desired: members(80_000) } }])
+    assert.equal((await hub.rest('PATCH', '/twins/d', { body })).status, 400);
+}));
+
+test('an event of very many properties is taken quickly', () => costs(3000, async () => {
+  const client = await MqttClient.connect(hub, device);
+  const bag = Array.from({ length: 14_000 }, (_, i) => i.toString(36)).join('&');
+  for (let i = 0; i < 4; i++) await client.publish(`devices/d/messages/events/${bag}`, 'x');
+  await client.end();
+}));
+
+test('of fifty clients with one identity the last stays, and hears of changes', async () => {
+  const clients = (await Promise.all(Array.from({ length: 50 }, () => MqttClient.connect(hub, device).catch(() => null)))).filter(Boolean);
+  const open = await until('one connection', () => {
+    const left = clients.filter((client) => !client.closed);
+    return left.length === 1 && left[0];
+  });
+  await open.subscribe('$iothub/twin/PATCH/properties/desired/#');
+  await hub.patchDesired('d', undefined, { storm: 1 });
+  assert.equal((await open.nextDesired()).patch.storm, 1);
+  assert.equal((await hub.twin('d')).connectionState, 'Connected');
+  await open.drop();
+  await until('the last to be gone', async () => (await hub.twin('d')).connectionState === 'Disconnected');
+});
+
+test('a client that asks and never reads is dropped, and its memory is given back', async () => {
+  const client = await MqttClient.connect(hub, device);
+  await client.subscribe('$iothub/twin/res/#');
+  client.socket.pause();
+  const ask = publishPacket(`$iothub/twin/GET/?$rid=${'r'.repeat(30_000)}`, '');
+  for (let i = 0; i < 400 && !/does not read/.test(hub.program.output); i++) {
+    client.send(ask);
+    if (i % 10 === 0) await sleep(10);
+  }
+  await until('the hub to have enough', () => /does not read/.test(hub.program.output));
+  await client.drop();
+});
+
+for (const [what, change] of [
+  ['disabled', () => hub.must('PUT', '/devices/v', { headers: { 'if-match': '*' }, body: { deviceId: 'v', status: 'disabled' } })],
+  ['deleted', () => hub.must('DELETE', '/devices/v', { headers: { 'if-match': '*' } })],
+]) {
+  test(`a device that is ${what} amid its reports is cut off at once and stays out`, async () => {
+    const victim = await hub.createDevice('v');
+    const client = await MqttClient.connect(hub, victim);
+    await client.subscribe('$iothub/twin/res/#');
+    const cut = assert.rejects(async () => {
+      for (let n = 0; ; n++) assert.equal((await client.report({ n })).status, 204);
+    }, /closed/);
+    await sleep(200);
+    await change();
+    await cut;
+    assert.equal((await MqttClient.connect(hub, victim)).code, 5);
+    await hub.rest('DELETE', '/devices/v', { headers: { 'if-match': '*' } });
+  });
+}
+
+test('a client that subscribes, reads, and follows versions never misses a change', async () => {
+  const devices = await Promise.all(Array.from({ length: 20 }, (_, i) => hub.createDevice(`f${i}`)));
+  let writing = true;
+  const writers = Array.from({ length: 3 }, async (_, w) => {
+    for (let n = 0; writing; n++) await hub.patchDesired(`f${(n * 7 + w) % 20}`, undefined, { [`w${w}`]: n, [`k${n % 5}`]: n % 3 ? n : null });
+  });
+  const follow = async (identity) => {
+    for (let session = 0; ; session++) {
+      const client = await MqttClient.connect(hub, identity);
+      await client.subscribe('$iothub/twin/PATCH/properties/desired/#', '$iothub/twin/res/#');
+      const { $version, ...view } = (await client.getTwin()).body.desired;
+      let version = $version;
+      const take = async (timeoutMs) => {
+        const note = await client.nextDesired(timeoutMs);
+        if (note.version <= version) return;
+        assert.equal(note.version, version + 1, 'a version is missing');
+        version = note.version;
+        for (const [key, value] of Object.entries(note.patch))
+          if (value === null) delete view[key]; else if (key !== '$version') view[key] = value;
+      };
+      const end = Date.now() + 600 + 200 * session;
+      while (Date.now() < end) await take(300).catch((error) => { if (!/no packet/.test(error.message)) throw error; });
+      if (session < 3) {
+        if (session % 2) await client.drop(); // the other half is taken over
+        continue;
+      }
+      writing = false;
+      await Promise.all(writers);
+      const { $version: last, $metadata: _, ...desired } = (await hub.twin(identity.deviceId)).properties.desired;
+      while (version < last) await take();
+      assert.deepEqual(view, desired);
+      await client.end();
+      return;
+    }
+  };
+  await Promise.all(devices.map(follow));
+});
