@@ -48,8 +48,8 @@ static void keep(void *self, pid_t pid)
 
     pthread_mutex_lock(&process->lock);
     process->seen++;
-    if (process_cache_add(&process->cache, PROCESS_EXEC, now_us, &process->facts,
-            &process->lost[LOSS_CACHE_BOUND]) != ERR_NONE)
+    if (process_cache_add(
+            &process->cache, now_us, &process->facts, &process->lost[LOSS_CACHE_BOUND]) != ERR_NONE)
         process->lost[LOSS_MEMORY]++;
     pthread_mutex_unlock(&process->lock);
 }
@@ -159,9 +159,6 @@ static bool set_number(struct arena *arena, struct json *object, const char *nam
     return json_set(arena, object, span_of(name), json_new_int(arena, (int64_t)number));
 }
 
-static const char *const event_types[] = {
-    [PROCESS_FORK] = "FORK", [PROCESS_EXEC] = "EXEC", [PROCESS_EXIT] = "EXIT"};
-
 static const char *const states[] = {
     [COMMAND_LINE_COMPLETE] = NULL, /* not said */
     [COMMAND_LINE_CUT] = "CUT",
@@ -189,7 +186,7 @@ static struct json *payload_of(struct collector_writer *writer, const struct pro
         done &&
         json_set(arena, payload, SPAN_LIT("commandline"), json_new_string(arena, command_line)) &&
         set_text(arena, payload, "commandline_state", span_of(states[state])) &&
-        set_text(arena, payload, "event_type", span_of(event_types[event->type])) &&
+        set_text(arena, payload, "event_type", SPAN_LIT("EXEC")) &&
         set_number(arena, payload, "hit_count", event->hit_count);
     return done ? payload : NULL;
 }

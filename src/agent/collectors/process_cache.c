@@ -31,29 +31,27 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
     return hash ^ hash >> 29;
 }
 
-/* What makes two occurrences identical. */
 static bool names_by_executable(enum command_line_state state)
 {
     return state == COMMAND_LINE_GONE || state == COMMAND_LINE_UNREADABLE;
 }
 
-static uint64_t hash_of(const struct process_cache *cache, enum process_event_type type,
-    const struct process_facts *facts)
+/* This and is_same() say what makes two occurrences identical. */
+static uint64_t hash_of(const struct process_cache *cache, const struct process_facts *facts)
 {
     uint64_t hash = cache->seed;
-    uint32_t head[3] = {(uint32_t)type, facts->identity_known ? facts->user_id : UINT32_MAX,
-        (uint32_t)facts->state};
+    uint32_t head[2] = {
+        facts->identity_known ? facts->user_id : UINT32_MAX, (uint32_t)facts->state};
     hash = mix(hash, head, sizeof(head));
     if (names_by_executable(facts->state))
         return mix(hash, facts->executable, facts->executable_len);
     return mix(hash, facts->command_line, facts->command_line_len);
 }
 
-static bool is_same(const struct process_event *event, enum process_event_type type,
-    const struct process_facts *facts)
+static bool is_same(const struct process_event *event, const struct process_facts *facts)
 {
-    if (event->type != type || event->state != facts->state ||
-        event->identity_known != facts->identity_known || event->user_id != facts->user_id)
+    if (event->state != facts->state || event->identity_known != facts->identity_known ||
+        event->user_id != facts->user_id)
         return false;
     if (names_by_executable(facts->state))
         return span_eq(event->executable, (struct span){facts->executable, facts->executable_len});
@@ -102,7 +100,7 @@ static void drop_oldest(struct process_cache *cache, uint64_t *dropped_hits)
 }
 
 enum err process_cache_set_bound(
-    struct process_cache *cache, size_t entries_max, uint64_t *ret_dropped_hits)
+    struct process_cache *cache, size_t entries_max, uint64_t *dropped_hits)
 {
     must(entries_max > 0);
     size_t count = BUCKETS_MIN;
@@ -123,7 +121,7 @@ enum err process_cache_set_bound(
     }
     cache->entries_max = entries_max;
     while (cache->entries > cache->entries_max)
-        drop_oldest(cache, ret_dropped_hits);
+        drop_oldest(cache, dropped_hits);
     return ERR_NONE;
 }
 
@@ -136,14 +134,14 @@ static struct span put(char **at, const char *bytes, size_t len)
     return copy;
 }
 
-enum err process_cache_add(struct process_cache *cache, enum process_event_type type,
-    int64_t time_us, const struct process_facts *facts, uint64_t *ret_dropped_hits)
+enum err process_cache_add(struct process_cache *cache, int64_t time_us,
+    const struct process_facts *facts, uint64_t *dropped_hits)
 {
     must(cache->entries_max > 0);
-    uint64_t hash = hash_of(cache, type, facts);
+    uint64_t hash = hash_of(cache, facts);
     struct process_event **bucket = bucket_of(cache, hash);
     for (struct process_event *e = *bucket; e != NULL; e = e->chain) {
-        if (e->hash == hash && is_same(e, type, facts)) {
+        if (e->hash == hash && is_same(e, facts)) {
             e->hit_count++;
             cache->hits++;
             unlink_event(cache, e);
@@ -157,13 +155,12 @@ enum err process_cache_add(struct process_cache *cache, enum process_event_type 
         return ERR_MEMORY;
     while (cache->entries >= cache->entries_max ||
            (cache->entries > 0 && cache->bytes + bytes > PROCESS_CACHE_BYTES_MAX))
-        drop_oldest(cache, ret_dropped_hits);
+        drop_oldest(cache, dropped_hits);
 
     char *at = event->bytes;
     event->command_line = put(&at, facts->command_line, facts->command_line_len);
     event->executable = put(&at, facts->executable, facts->executable_len);
     event->hash = hash;
-    event->type = type;
     event->time_us = time_us;
     event->hit_count = 1;
     event->process_id = facts->process_id;

@@ -18,14 +18,11 @@
 /* Bounds what hostile command lines can hold; the default 256 entries fit at their longest. */
 #define PROCESS_CACHE_BYTES_MAX (8u * 1024 * 1024)
 
-enum process_event_type { PROCESS_FORK, PROCESS_EXEC, PROCESS_EXIT };
-
 struct process_event {
     struct process_event *next; /* the next newer one */
     struct process_event *previous;
     struct process_event *chain; /* of the bucket */
     uint64_t hash;
-    enum process_event_type type;
     int64_t time_us; /* wall time, first seen */
     uint64_t hit_count;
     uint32_t process_id;
@@ -55,14 +52,14 @@ void process_cache_init(struct process_cache *ret_cache, uint64_t seed);
 void process_cache_done(struct process_cache *cache);
 
 /* Sets the bound, at least 1, before the first add. Adds the hits that fall out to
- * `*ret_dropped_hits`. ERR_MEMORY: the old bound stays. */
+ * `*dropped_hits`. ERR_MEMORY: the old bound stays. */
 enum err process_cache_set_bound(
-    struct process_cache *cache, size_t entries_max, uint64_t *ret_dropped_hits) MUST_USE;
+    struct process_cache *cache, size_t entries_max, uint64_t *dropped_hits) MUST_USE;
 
-/* Adds one occurrence; hits that fall out are added to `*ret_dropped_hits`. ERR_MEMORY: the
+/* Adds one occurrence; hits that fall out are added to `*dropped_hits`. ERR_MEMORY: the
  * occurrence is not in. */
-enum err process_cache_add(struct process_cache *cache, enum process_event_type type,
-    int64_t time_us, const struct process_facts *facts, uint64_t *ret_dropped_hits) MUST_USE;
+enum err process_cache_add(struct process_cache *cache, int64_t time_us,
+    const struct process_facts *facts, uint64_t *dropped_hits) MUST_USE;
 
 /* Moves all events out, oldest first; the caller frees each with mem_free(). NULL: none. */
 struct process_event *process_cache_take(struct process_cache *cache);

@@ -258,7 +258,7 @@ static void answer_to_report(struct config *config, int status, struct span body
         return;
     }
     config->pauses = 0;
-    if (!merge(&config->reported.arena, config->reported.root, config->report_sent.root)) {
+    if (!config_merge(&config->reported.arena, config->reported.root, config->report_sent.root)) {
         log_warn(PART, "no memory to note what was reported");
         read_twin(config);
     }
@@ -281,7 +281,7 @@ static bool merge_desired(struct config *config, int64_t version, const struct j
     struct document merged;
     document_init(&merged);
     merged.root = json_copy(&merged.arena, config->desired.root);
-    bool done = merged.root != NULL && merge(&merged.arena, merged.root, patch);
+    bool done = merged.root != NULL && config_merge(&merged.arena, merged.root, patch);
     if (done) {
         json_take(merged.root, SPAN_LIT("$metadata"));
         done = json_set(

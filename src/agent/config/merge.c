@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "merge_priv.h"
 
-bool merge(struct arena *arena, struct json *target, const struct json *patch)
+bool config_merge(struct arena *arena, struct json *target, const struct json *patch)
 {
     json_each (change, patch) {
         if (change->kind == JSON_NULL) {
@@ -19,7 +19,7 @@ bool merge(struct arena *arena, struct json *target, const struct json *patch)
             if (!json_set(arena, target, change->key, into))
                 return false;
         }
-        if (!merge(arena, into, change))
+        if (!config_merge(arena, into, change))
             return false;
     }
     return true;

@@ -43,8 +43,7 @@ static uint64_t add(
 {
     uint64_t dropped = 0;
     set_facts(command_line, user_id, process_id);
-    assert_int_equal(
-        process_cache_add(cache, PROCESS_EXEC, process_id, &facts, &dropped), ERR_NONE);
+    assert_int_equal(process_cache_add(cache, process_id, &facts, &dropped), ERR_NONE);
     return dropped;
 }
 
@@ -160,7 +159,7 @@ static void the_unreadable_are_told_apart_by_name_and_from_the_readable(void **s
             facts.identity_known = rows[i].known;
             facts.executable_len = 1;
             facts.executable[0] = rows[i].name[0];
-            assert_int_equal(process_cache_add(cache, PROCESS_EXEC, 1, &facts, &dropped), ERR_NONE);
+            assert_int_equal(process_cache_add(cache, 1, &facts, &dropped), ERR_NONE);
         }
     }
     assert_int_equal(cache->entries, COUNT_OF(rows));
@@ -176,7 +175,7 @@ static void long_command_lines_are_bounded_together(void **state)
         set_facts("", 0, i);
         facts.command_line_len = PROCESS_COMMAND_LINE_MAX;
         memcpy(facts.command_line, &i, sizeof(i));
-        assert_int_equal(process_cache_add(cache, PROCESS_EXEC, i, &facts, &dropped), ERR_NONE);
+        assert_int_equal(process_cache_add(cache, i, &facts, &dropped), ERR_NONE);
         assert_true(cache->bytes <= PROCESS_CACHE_BYTES_MAX);
     }
     assert_int_equal(cache->hits + dropped, 5000);
@@ -190,7 +189,7 @@ static void without_memory_an_occurrence_is_refused_and_the_rest_stays(void **st
     add(cache, "a", 0, 1);
     set_facts("b", 0, 2);
     mem_fail_after(0);
-    assert_int_equal(process_cache_add(cache, PROCESS_EXEC, 2, &facts, &dropped), ERR_MEMORY);
+    assert_int_equal(process_cache_add(cache, 2, &facts, &dropped), ERR_MEMORY);
     mem_fail_after(0);
     assert_int_equal(process_cache_set_bound(cache, 100000, &dropped), ERR_MEMORY);
     mem_fail_after(-1);
