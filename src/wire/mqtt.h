@@ -47,7 +47,6 @@ enum mqtt_code {
 };
 
 #define MQTT_SUBACK_FAILURE 0x80u
-#define MQTT_PACKET_MAX 268435460u /* header and largest remaining length (2.2.3) */
 
 struct mqtt_connect {
     struct span client_id; /* may be empty, also with clean_session 0: the server's matter */

@@ -61,7 +61,6 @@ enum topic_filter {
     TOPIC_FILTER_METHODS = 32,       /* $iothub/methods/POST/# */
 };
 
-#define TOPIC_FILTERS_OF_C2D ((unsigned)TOPIC_FILTER_C2D | (unsigned)TOPIC_FILTER_MODULE)
 #define TOPIC_FILTER_KINDS 6
 
 /*
