@@ -36,6 +36,18 @@ void bus_end_hub(struct bus *bus, int64_t hub_id)
     bus->driver->end_hub(bus, hub_id);
 }
 
+void bus_session_mark(struct bus *bus, uint64_t session, uint64_t mark)
+{
+    must(mark != 0);
+    bus->driver->session_mark(bus, session, mark);
+}
+
+void bus_end_marked(struct bus *bus, int64_t hub_id, uint64_t mark, enum session_end reason)
+{
+    must(mark != 0);
+    bus->driver->end_marked(bus, hub_id, mark, reason);
+}
+
 void bus_set_event_listener(struct bus *bus, bus_event_listener *listener, void *self)
 {
     bus->listener = listener;

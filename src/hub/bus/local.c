@@ -26,6 +26,7 @@ struct session {
     int64_t hub_id;
     struct session_sink *sink;
     int64_t delivered;     /* 0: nothing yet */
+    uint64_t mark;         /* 0: none */
     struct span device_id; /* into bytes */
     struct span module_id;
     char bytes[];
@@ -288,26 +289,44 @@ static void local_end(struct bus *base, int64_t hub_id, struct span device_id,
     pthread_mutex_unlock(&shard->lock);
 }
 
-static void end_hub_in(struct shard *shard, int64_t hub_id)
+/* Ends the sessions of a hub in a shard; `mark` 0: all of them. */
+static void end_hub_in(struct shard *shard, int64_t hub_id, uint64_t mark, enum session_end reason)
 {
     for (size_t i = 0; i < shard->chains; i++) {
         for (struct session *session = shard->by_identity[i]; session != NULL;) {
             struct session *next = session->next_of_identity;
-            if (session->hub_id == hub_id)
-                end_session(shard, session, SESSION_DELETED);
+            if (session->hub_id == hub_id && (mark == 0 || session->mark == mark))
+                end_session(shard, session, reason);
             session = next;
         }
     }
 }
 
-static void local_end_hub(struct bus *base, int64_t hub_id)
+static void local_end_marked(
+    struct bus *base, int64_t hub_id, uint64_t mark, enum session_end reason)
 {
     struct local_bus *bus = (struct local_bus *)base;
     for (size_t i = 0; i < SHARD_COUNT; i++) {
         pthread_mutex_lock(&bus->shards[i].lock);
-        end_hub_in(&bus->shards[i], hub_id);
+        end_hub_in(&bus->shards[i], hub_id, mark, reason);
         pthread_mutex_unlock(&bus->shards[i].lock);
     }
+}
+
+static void local_end_hub(struct bus *base, int64_t hub_id)
+{
+    local_end_marked(base, hub_id, 0, SESSION_DELETED);
+}
+
+static void local_session_mark(struct bus *base, uint64_t number, uint64_t mark)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    struct shard *shard = &bus->shards[number & (SHARD_COUNT - 1)];
+    pthread_mutex_lock(&shard->lock);
+    struct session *session = find_number(shard, number);
+    if (session != NULL)
+        session->mark = mark;
+    pthread_mutex_unlock(&shard->lock);
 }
 
 static void local_events_appended(struct bus *base, int64_t hub_id, uint64_t sequence)
@@ -339,6 +358,8 @@ static const struct bus_driver driver = {
     .delivered = local_delivered,
     .end = local_end,
     .end_hub = local_end_hub,
+    .session_mark = local_session_mark,
+    .end_marked = local_end_marked,
     .events_appended = local_events_appended,
     .twin_changed = local_twin_changed,
 };

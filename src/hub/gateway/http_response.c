@@ -102,6 +102,15 @@ static void add_request_id(struct buf *out)
     buf_add_text(out, "\r\n");
 }
 
+static void add_length(struct buf *out, const struct http_response *response)
+{
+    const struct rest_call *rest = response->rest;
+    if (response->streamed && !response->close)
+        buf_add_text(out, "transfer-encoding: chunked\r\n");
+    else if (!response->streamed && rest->status != 204 && rest->status != 304)
+        buf_add_format(out, "content-length: %zu\r\n", rest->body_out.len);
+}
+
 void http_write_head(struct buf *out, const struct http_response *response)
 {
     const struct rest_call *rest = response->rest;
@@ -109,8 +118,7 @@ void http_write_head(struct buf *out, const struct http_response *response)
     add_date(out, response->now_us);
     if (rest->content_type_out.len > 0)
         add_header(out, "content-type", rest->content_type_out);
-    if (rest->status != 204 && rest->status != 304)
-        buf_add_format(out, "content-length: %zu\r\n", rest->body_out.len);
+    add_length(out, response);
     for (size_t i = 0; i < rest->header_count; i++)
         add_header(out, rest->headers[i].name, rest->headers[i].value);
     for (size_t i = 0; i < COUNT_OF(protections); i++)

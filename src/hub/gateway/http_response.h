@@ -11,6 +11,7 @@ struct http_response {
     const char *allow;            /* methods, for 405 and OPTIONS; NULL: none */
     int64_t now_us;               /* wall time, for Date */
     bool close;                   /* the connection ends behind it */
+    bool streamed; /* the length is not known: in chunks or, with `close`, to the end */
 };
 
 /* Writes status line and headers, with the empty line. */

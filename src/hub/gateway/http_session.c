@@ -23,6 +23,7 @@ struct http_op {
     struct static_request file; /* the same request, as one for a file */
     bool head_only;             /* HEAD: all of the answer but the body */
     bool is_options;
+    unsigned minor; /* HTTP/1.minor */
     bool chunked;
     bool close;   /* after the response */
     int status;   /* when no row of the error table has the one that fits; 0 */
@@ -32,7 +33,10 @@ struct http_op {
     char *body;           /* one with Content-Length, in the call's arena */
     uint64_t body_size;
     uint64_t body_got;
-    size_t sent; /* of the response's body */
+    size_t sent;     /* of the response's body, or of its present piece */
+    bool streamed;   /* the body comes from the service in pieces */
+    bool in_chunks;  /* and is sent in chunks */
+    bool last_chunk; /* was sent */
 };
 
 static void advance(struct http_session *session);
@@ -102,22 +106,58 @@ static void end_response(struct http_session *session)
         conn_resume(&session->conn);
 }
 
-/* False once all of the body was sent. */
+static void send_chunk(struct http_session *session, struct span piece)
+{
+    char size[24];
+    snprintf(size, sizeof size, "%zx\r\n", piece.len);
+    conn_send(&session->conn, span_of(size));
+    conn_send(&session->conn, piece);
+    conn_send(&session->conn, SPAN_LIT("\r\n"));
+}
+
+/* False once all of the body, or of its present piece, was sent. */
 static bool send_piece(struct http_session *session)
 {
     struct http_op *op = session->op;
     struct span rest = op->head_only ? SPAN_NONE : span_from(op->rest.body_out, op->sent);
     struct span piece = span_first(rest, BODY_PIECE_BYTES);
     op->sent += piece.len;
-    conn_send(&session->conn, piece);
+    if (op->in_chunks && piece.len > 0)
+        send_chunk(session, piece);
+    else
+        conn_send(&session->conn, piece);
     return piece.len > 0;
+}
+
+static void ask_for_more(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    move(session, HTTP_ASKING);
+    conn_set_deadline(&session->conn, PATIENCE_MS);
+    op->thread->calls++;
+    service_rest_more(&op->rest);
+}
+
+/* All of the piece was sent: false once there is nothing behind it. */
+static bool go_on(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    if (op->streamed && op->rest.more) {
+        ask_for_more(session);
+        return true;
+    }
+    if (!op->in_chunks || op->last_chunk)
+        return false;
+    op->last_chunk = true;
+    conn_send(&session->conn, SPAN_LIT("0\r\n\r\n"));
+    return true;
 }
 
 /* Called whenever nothing is left to send. */
 static void sent(struct conn *conn)
 {
     struct http_session *session = (struct http_session *)conn;
-    if (session->state == HTTP_ANSWERING && !send_piece(session))
+    if (session->state == HTTP_ANSWERING && !send_piece(session) && !go_on(session))
         end_response(session);
 }
 
@@ -128,12 +168,15 @@ static void answer(struct http_session *session)
     set_deadline_seconds(session, session->conn.thread->limits->http_idle_seconds);
     if (op->status != 0)
         op->rest.status = op->status;
-    op->close |= session->conn.thread->draining;
+    op->streamed = op->rest.more && !op->head_only;
+    op->close |= session->conn.thread->draining || (op->streamed && op->minor == 0);
+    op->in_chunks = op->streamed && !op->close;
     struct http_response response = {
         .rest = &op->rest,
         .allow = op->is_options || (op->refused && op->rest.status == 405) ? METHODS : NULL,
         .now_us = clock_wall_us(session->conn.thread->clock),
         .close = op->close,
+        .streamed = op->rest.more,
     };
     struct buf *head = &session->conn.thread->encoder;
     buf_clear(head);
@@ -143,6 +186,20 @@ static void answer(struct http_session *session)
         return;
     }
     conn_send(&session->conn, buf_span(head));
+    send_piece(session);
+}
+
+/* Of a body whose head is sent nothing else can be said than that it ends too early. */
+static void answer_more(struct http_session *session)
+{
+    struct http_op *op = session->op;
+    move(session, HTTP_ANSWERING);
+    if (op->rest.status != 200) {
+        conn_fail(&session->conn);
+        return;
+    }
+    set_deadline_seconds(session, session->conn.thread->limits->http_idle_seconds);
+    op->sent = 0;
     send_piece(session);
 }
 
@@ -156,7 +213,10 @@ static void on_reply(struct gateway_thread *thread, struct mail *mail)
     }
     struct conn *conn = &op->session->conn;
     conn_enter(conn);
-    answer(op->session);
+    if (op->streamed)
+        answer_more(op->session);
+    else
+        answer(op->session);
     conn_leave(conn);
 }
 
@@ -278,6 +338,7 @@ static bool make_op(struct http_session *session, const struct http_request *req
     op->head_only = span_is(request->method, "HEAD");
     op->is_options = span_is(request->method, "OPTIONS");
     op->chunked = request->chunked;
+    op->minor = request->minor;
     op->close = !request->keep_alive;
     op->collected.limit_bytes = op->thread->limits->body_bytes;
     op->body_size = request->content_length;

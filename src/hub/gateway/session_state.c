@@ -21,7 +21,7 @@ bool http_state_may_become(enum http_state from, enum http_state to)
         [HTTP_HEAD] = {[HTTP_BODY] = true, [HTTP_ANSWERING] = true},
         [HTTP_BODY] = {[HTTP_ASKING] = true, [HTTP_ANSWERING] = true},
         [HTTP_ASKING] = {[HTTP_ANSWERING] = true},
-        [HTTP_ANSWERING] = {[HTTP_IDLE] = true},
+        [HTTP_ANSWERING] = {[HTTP_IDLE] = true, [HTTP_ASKING] = true},
     };
     return (size_t)from < HTTP_STATE_COUNT && (size_t)to < HTTP_STATE_COUNT && moves[from][to];
 }

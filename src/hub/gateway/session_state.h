@@ -17,6 +17,7 @@
  * HTTP; a connection that ends is not drawn, as it may at any point:
  *
  *     +--------------------------------- response sent, kept alive --------------+
+ *     |                                                        (a piece: the next is asked for)
  *     v                                                                          |
  *   IDLE --first byte--> HEAD --Content-Length or chunks--> BODY --all--> ASKING --> ANSWERING
  *                          |                                  |                  ^

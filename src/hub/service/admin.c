@@ -45,19 +45,25 @@ static void write_summary(const struct hub_record *hub, struct buf *out)
     write_time_member(out, "createdTime", hub->created_us);
 }
 
-static void write_policy(const struct hub_record *hub, const struct policy *policy, struct buf *out)
+void write_rights(unsigned rights, struct buf *out)
 {
-    buf_add_text(out, "{\"name\":");
-    json_write_string(policy->name, out);
-    buf_add_text(out, ",\"rights\":[");
     bool first = true;
+    buf_add_byte(out, '[');
     for (size_t i = 0; i < COUNT_OF(right_names); i++) {
-        if ((policy->rights & right_names[i].right) == 0)
+        if ((rights & right_names[i].right) == 0)
             continue;
         buf_add_format(out, "%s\"%s\"", first ? "" : ",", right_names[i].name);
         first = false;
     }
     buf_add_byte(out, ']');
+}
+
+static void write_policy(const struct hub_record *hub, const struct policy *policy, struct buf *out)
+{
+    buf_add_text(out, "{\"name\":");
+    json_write_string(policy->name, out);
+    buf_add_text(out, ",\"rights\":");
+    write_rights(policy->rights, out);
     write_text_member(out, "primaryKey", policy->primary_key);
     write_text_member(out, "secondaryKey", policy->secondary_key);
     buf_add_text(out, ",\"connectionString\":\"HostName=");
@@ -102,19 +108,54 @@ static enum err find_hub(struct rest *rest, const struct hub_record **ret_hub)
     return ERR_NONE;
 }
 
+static bool has_part(struct span text, struct span part)
+{
+    for (size_t i = 0; i + part.len <= text.len; i++)
+        if (span_eq_nocase((struct span){text.ptr + i, part.len}, part))
+            return true;
+    return false;
+}
+
+static bool is_looked_for(const struct hub_record *hub, struct span search)
+{
+    bool found = has_part(hub->name, search);
+    for (size_t i = 0; i < hub->host_name_count && !found; i++)
+        found = has_part(hub->host_names[i], search);
+    return found;
+}
+
+static enum err list_hub(
+    struct rest *rest, const struct hub_record *hub, enum role role, struct buf *out)
+{
+    struct identity_counts counts;
+    enum err err = store_identity_count(rest->txn, hub->id, SPAN_NONE, &counts);
+    if (err != ERR_NONE)
+        return err;
+    buf_add_text(out, out->len == 1 ? "" : ",");
+    write_summary(hub, out);
+    buf_add_format(out, ",\"devices\":%llu,\"connected\":%llu,\"role\":\"%s\"}",
+        (unsigned long long)counts.devices, (unsigned long long)counts.connected_devices,
+        access_role_name(role));
+    return ERR_NONE;
+}
+
+/* The hubs for which the account has a role. */
 enum err admin_list_hubs(struct rest *rest)
 {
     AUTO(buf_done) struct buf body = BUF_EMPTY;
     const struct hub_record *hub = NULL;
+    struct span search;
     enum err err = hub_table_read(rest->txn, &rest->hubs);
+    if (err == ERR_NONE)
+        err = rest_parameter(rest, "search", &search);
+    buf_add_byte(&body, '[');
+    for (size_t i = 0; err == ERR_NONE && (hub = hub_at(rest->hubs, i)) != NULL; i++) {
+        enum role role = access_role(&rest->access->account, hub->id);
+        if (role != ROLE_NONE && is_looked_for(hub, search))
+            err = list_hub(rest, hub, role, &body);
+    }
     if (err != ERR_NONE)
         return err;
-    buf_add_byte(&body, '[');
-    for (size_t i = 0; (hub = hub_at(rest->hubs, i)) != NULL; i++) {
-        buf_add_text(&body, i == 0 ? "" : ",");
-        write_summary(hub, &body);
-        buf_add_byte(&body, '}');
-    }
     buf_add_byte(&body, ']');
     return respond_json(rest, 200, &body);
 }
@@ -230,6 +271,8 @@ enum err admin_create_hub(struct rest *rest)
     struct hub_record hub = *(const struct hub_record *)rest->input;
     struct effect *effect;
     hub.created_us = now_us(rest->service);
+    rest->audit.hub = hub.name;
+    rest->audit.target = hub.name;
     enum err err = rest_add_effect(rest, EFFECT_HUBS, &effect);
     if (err == ERR_NONE)
         err = store_hub_put(rest->txn, &hub, &hub.id);
@@ -246,6 +289,7 @@ enum err admin_delete_hub(struct rest *rest)
     if (err != ERR_NONE)
         return err;
     int64_t id = hub->id;
+    rest->audit.hub = rest->arguments[0];
     hub_table_free(rest->hubs);
     rest->hubs = NULL;
     err = rest_add_effect(rest, EFFECT_HUBS, &effect);

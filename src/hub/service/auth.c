@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service_priv.h"
 
+#include <openssl/sha.h>
+
 void auth_wipe(struct span secret)
 {
     mem_wipe((char *)secret.ptr, secret.len);
@@ -55,4 +57,43 @@ enum err auth_token(const struct service *service, const struct hub_record *hub,
 enum err auth_identity_key(const struct sas *sas, const struct identity *identity, struct why *why)
 {
     return check_keys(sas, identity->primary_key, identity->secondary_key, why);
+}
+
+/* ---- marks of keys --------------------------------------------------------------------------- */
+
+uint64_t auth_key_mark(struct span key)
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    uint64_t mark;
+    SHA256((const unsigned char *)key.ptr, key.len, hash);
+    memcpy(&mark, hash, sizeof(mark));
+    return mark == 0 ? 1 : mark;
+}
+
+uint64_t auth_policy_mark(const struct hub_record *hub, const struct sas *sas)
+{
+    const struct policy *policy = find_policy(hub, sas->policy);
+    if (policy == NULL)
+        return 0;
+    if (sas_check_signature(sas, policy->primary_key, NULL) == ERR_NONE)
+        return auth_key_mark(policy->primary_key);
+    if (sas_check_signature(sas, policy->secondary_key, NULL) == ERR_NONE)
+        return auth_key_mark(policy->secondary_key);
+    return 0;
+}
+
+bool auth_mark_is_current(
+    struct service *service, int64_t hub_id, struct span policy_name, uint64_t mark)
+{
+    const struct hub_record *hub;
+    bool found = false;
+    const struct hub_table *table = hub_cache_lock(&service->hubs);
+    for (size_t i = 0; (hub = hub_at(table, i)) != NULL; i++) {
+        const struct policy *policy = hub->id == hub_id ? find_policy(hub, policy_name) : NULL;
+        if (policy != NULL)
+            found = auth_key_mark(policy->primary_key) == mark ||
+                    auth_key_mark(policy->secondary_key) == mark;
+    }
+    hub_cache_unlock(&service->hubs);
+    return found;
 }

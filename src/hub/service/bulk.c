@@ -139,8 +139,43 @@ static void write_failure(
     buf_add_byte(out, '}');
 }
 
+#define NOTED_MAX 1000u
+
+static void note_item(const struct item *item, size_t place, struct buf *out)
+{
+    if (place >= NOTED_MAX)
+        return;
+    buf_add_text(out, place == 0 ? "{\"id\":" : ",{\"id\":");
+    json_write_string(item->input.device_id, out);
+    if (item->input.module_id.len > 0)
+        write_text_member(out, "moduleId", item->input.module_id);
+    write_text_member(out, "mode", span_of(item->mode->name));
+    buf_add_byte(out, '}');
+}
+
+/* The audit log names each that was changed, up to a bound, and counts the rest. */
+static enum err note_items(struct rest *rest, const struct buf *noted, size_t done, size_t refused)
+{
+    char *target = arena_format(rest->arena, "%zu identities", done);
+    AUTO(buf_done) struct buf detail = BUF_EMPTY;
+    buf_add_format(&detail, "{\"refused\":%zu,\"items\":[", refused);
+    buf_add(&detail, buf_span(noted));
+    buf_add_byte(&detail, ']');
+    if (done > NOTED_MAX)
+        buf_add_format(&detail, ",\"more\":%zu", done - NOTED_MAX);
+    buf_add_byte(&detail, '}');
+    rest->audit.target = span_of(target);
+    if (target == NULL || noted->failed || detail.failed ||
+        !arena_span(rest->arena, buf_span(&detail), &rest->audit.detail))
+        return ERR_MEMORY;
+    return ERR_NONE;
+}
+
 enum err bulk_run(struct rest *rest)
 {
+    AUTO(buf_done) struct buf noted = BUF_EMPTY;
+    size_t done = 0;
+    size_t refused = 0;
     AUTO(buf_done) struct buf errors = BUF_EMPTY;
     AUTO(buf_done) struct buf body = BUF_EMPTY;
     for (const struct item *item = rest->input; item != NULL; item = item->next) {
@@ -157,10 +192,14 @@ enum err bulk_run(struct rest *rest)
                 *rest->why = why;
             return err;
         }
-        if (err != ERR_NONE)
+        if (err != ERR_NONE) {
+            refused++;
             write_failure(item, err, &why, errors.len == 0, &errors);
+        } else {
+            note_item(item, done++, &noted);
+        }
     }
-    if (errors.failed)
+    if (errors.failed || note_items(rest, &noted, done, refused) != ERR_NONE)
         return ERR_MEMORY;
     buf_add_format(&body, "{\"isSuccessful\":%s,\"errors\":[", errors.len == 0 ? "true" : "false");
     buf_add(&body, buf_span(&errors));

@@ -399,6 +399,9 @@ enum err registry_put(struct rest *rest)
 {
     const struct identity_input *input = rest->input;
     struct identity identity;
+    bool module = input->module_id.len > 0;
+    if (rest->match.given)
+        rest->audit.action = module ? "module.update" : "device.update";
     enum err err = rest->match.given ? registry_update(rest, input, &rest->match, true, &identity)
                                      : registry_create(rest, input, true, NULL, &identity);
     return err == ERR_NONE ? respond_identity(rest, &identity) : err;

@@ -414,6 +414,9 @@ static void carry_out_effects(struct rest *rest)
             hub_cache_put(&rest->service->hubs, rest->hubs);
             rest->hubs = NULL;
             break;
+        case EFFECT_POLICY_KEY:
+            bus_end_marked(bus, e->hub_id, e->mark, SESSION_KEYS_CHANGED);
+            break;
         case EFFECT_HUB_GONE:
             bus_end_hub(bus, e->hub_id);
             break;

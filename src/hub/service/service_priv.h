@@ -67,6 +67,14 @@ enum err auth_token(const struct service *service, const struct hub_record *hub,
 enum err auth_identity_key(
     const struct sas *sas, const struct identity *identity, struct why *why) MUST_USE;
 
+/* A number that stands for a key of a policy, from which the key cannot be told; never 0. */
+uint64_t auth_key_mark(struct span key);
+/* The mark of the policy's key that signed the token; 0: none of the present ones did. */
+uint64_t auth_policy_mark(const struct hub_record *hub, const struct sas *sas);
+/* Whether a policy still has the key of that mark. */
+bool auth_mark_is_current(
+    struct service *service, int64_t hub_id, struct span policy, uint64_t mark);
+
 /* Overwrites a span that held a secret. */
 void auth_wipe(struct span secret);
 
@@ -115,7 +123,14 @@ enum err find_identity(struct store_txn *txn, struct arena *arena, int64_t hub_i
 
 /* ---- rest.c: one REST call ------------------------------------------------------------------ */
 
-enum effect_kind { EFFECT_END, EFFECT_DESIRED, EFFECT_TWIN, EFFECT_HUBS, EFFECT_HUB_GONE };
+enum effect_kind {
+    EFFECT_END,
+    EFFECT_DESIRED,
+    EFFECT_TWIN,
+    EFFECT_HUBS,
+    EFFECT_HUB_GONE,
+    EFFECT_POLICY_KEY
+};
 
 /* What others must hear once it is durable. */
 struct effect {
@@ -127,6 +142,7 @@ struct effect {
     enum session_end reason;
     struct span payload;
     int64_t version;
+    uint64_t mark; /* of the key that is worth nothing any more */
 };
 
 /* If-Match, or an etag in a body. */
@@ -355,6 +371,9 @@ void respond_error(struct rest_call *call, int64_t now, enum err err, const stru
 #define IDENTITY_ETAG_SIZE 32
 const char *identity_etag(uint64_t etag, char ret_text[IDENTITY_ETAG_SIZE]);
 
+/* ["RegistryRead",…] */
+void write_rights(unsigned rights, struct buf *out);
+
 /* Members of JSON objects, with their comma before them. */
 void write_text_member(struct buf *out, const char *name, struct span value);
 void write_text_or_null(struct buf *out, const char *name, struct span value);
@@ -419,6 +438,8 @@ struct twin_step {
     const struct match *match;
 };
 
+/* For the audit log: the versions that a change led to. */
+enum err twins_note_version(struct rest *rest, const struct twin_doc *twin) MUST_USE;
 enum err twins_change(struct rest *rest, struct span device_id, struct span module_id,
     const struct twin_step *step, struct identity *ret_identity,
     struct twin_doc *ret_twin) MUST_USE;

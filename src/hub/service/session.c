@@ -5,8 +5,9 @@
  *   token, time, host, policy     caller's thread
  *   identity, its keys            READ
  *   bus_session_open
- *   still the same identity? connected   WRITE   (a delete or disable that was in between is seen
- *                                                 here; one that comes after ends the session)
+ *   still the same identity and policy's key? connected
+ *                                 WRITE   (what changed in between is seen here; what changes after
+ *                                          ends the session)
  */
 #include "service_priv.h"
 
@@ -18,6 +19,7 @@ struct connect_work {
     struct connect_call *call;
     struct sas sas;
     bool by_policy;
+    uint64_t mark; /* of the policy's key */
     uint64_t device_etag;
     uint64_t module_etag;
 };
@@ -45,6 +47,8 @@ static enum err judge_token(
     if (work->by_policy && (rights & RIGHT_DEVICE_CONNECT) == 0)
         return fail(ERR_UNAUTHORIZED, why, "the policy \"%.*s\" lacks the right DeviceConnect",
             SPAN_ARG(work->sas.policy));
+    if (work->by_policy)
+        work->mark = auth_policy_mark(hub, &work->sas);
     int64_t expires_us = work->sas.expires_s * 1000000;
     if (expires_us <= now_us(service))
         expires_us += (int64_t)service->options.limits.skew_seconds * 1000000;
@@ -138,6 +142,9 @@ static enum err run_note(struct store_job *job, struct store_txn *txn)
     if (device.etag != work->device_etag || who.etag != work->module_etag ||
         who.generation != call->identity.generation)
         return fail(ERR_UNAUTHORIZED, &job->why, "the identity was changed at this moment");
+    if (work->by_policy && !auth_mark_is_current(call->call.service, call->identity.hub_id,
+                               work->sas.policy, work->mark))
+        return fail(ERR_UNAUTHORIZED, &job->why, "the policy's key was changed at this moment");
     return store_connection_put(txn, call->identity.hub_id, call->device_id, call->module_id,
         call->session, true, call->model_id, now_us(call->call.service));
 }
@@ -181,6 +188,9 @@ static void judged(struct store_job *job, enum err result)
         finish_connect(call, result, &why);
         return;
     }
+    const struct connect_work *work = call->call.work;
+    if (work->by_policy)
+        bus_session_mark(service->options.bus, call->session, work->mark);
     job->run = run_note_session;
     job->done = noted;
     store_submit(service->options.store, STORE_WRITE, job);

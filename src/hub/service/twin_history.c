@@ -253,6 +253,8 @@ enum err history_restore(struct rest *rest)
         return err;
     const struct twin_step step = {TWIN_REPLACE, HISTORY_REVERT, document, &rest->match};
     err = twins_change(rest, asked->device_id, asked->module_id, &step, &identity, &twin);
+    if (err == ERR_NONE)
+        err = twins_note_version(rest, &twin);
     return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
 }
 

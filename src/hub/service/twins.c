@@ -89,6 +89,15 @@ enum err twins_get(struct rest *rest)
     return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
 }
 
+/* What became of it stands in the twin's history. */
+enum err twins_note_version(struct rest *rest, const struct twin_doc *twin)
+{
+    char *detail = arena_format(rest->arena, "{\"version\":%lld,\"desiredVersion\":%lld}",
+        (long long)twin->version, (long long)twin->desired.version);
+    rest->audit.detail = span_of(detail);
+    return detail == NULL ? ERR_MEMORY : ERR_NONE;
+}
+
 static enum err change_twin(
     struct rest *rest, enum twin_change_kind kind, enum history_kind history)
 {
@@ -97,6 +106,8 @@ static enum err change_twin(
     const struct twin_step step = {kind, history, rest->body, &rest->match};
     enum err err =
         twins_change(rest, rest->arguments[0], rest->arguments[1], &step, &identity, &twin);
+    if (err == ERR_NONE)
+        err = twins_note_version(rest, &twin);
     return err == ERR_NONE ? respond_twin(rest, &identity, &twin) : err;
 }
 

@@ -158,6 +158,11 @@ static enum err trim_sessions(struct store_txn *txn, struct span user, size_t ke
 enum err sqlite_web_session_insert(
     struct store_txn *txn, const struct web_session *session, size_t keep)
 {
+    /* Room is made before: of sessions of the same moment the new one must be the one that stays.
+     */
+    enum err err = trim_sessions(txn, session->user, keep - 1);
+    if (err != ERR_NONE)
+        return err;
     AUTO(query_done) struct query query = query_open(txn, SQL_WEB_SESSION_INSERT);
     query_put_bytes(&query, session->token_hash);
     query_put_text(&query, session->user);
@@ -165,8 +170,7 @@ enum err sqlite_web_session_insert(
     query_put_int(&query, session->used_us);
     query_put_text(&query, session->address);
     query_put_text(&query, session->agent);
-    enum err err = query_change(&query, NULL);
-    return err == ERR_NONE ? trim_sessions(txn, session->user, keep) : err;
+    return query_change(&query, NULL);
 }
 
 enum err sqlite_web_session_touch(struct store_txn *txn, struct span token_hash, int64_t used_us)

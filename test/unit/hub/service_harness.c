@@ -382,6 +382,39 @@ struct pending *browse_later(
     return pending;
 }
 
+struct piecewise {
+    struct pending pending;
+    bool begun;
+};
+
+struct piecewise *begin_pieces(const struct browser *browser, const char *target)
+{
+    struct piecewise *reading = calloc(1, sizeof(*reading));
+    assert_non_null(reading);
+    start(&reading->pending, browser, NULL, "hub.local", "GET", target, NULL, NULL);
+    return reading;
+}
+
+struct answer next_piece(struct piecewise *reading)
+{
+    struct pending *pending = &reading->pending;
+    if (reading->begun) {
+        pthread_mutex_lock(&pending->waiter.lock);
+        pending->waiter.done = false;
+        pthread_mutex_unlock(&pending->waiter.lock);
+        service_rest_more(&pending->call);
+    }
+    reading->begun = true;
+    wait_for(&pending->waiter);
+    return answer_of(&pending->call);
+}
+
+void end_pieces(struct piecewise *reading)
+{
+    call_done(&reading->pending.call.call);
+    free(reading);
+}
+
 struct answer try_sign_in(const char *user, const char *password, const char *address)
 {
     struct browser browser = {.address = address};

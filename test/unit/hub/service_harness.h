@@ -88,6 +88,11 @@ struct answer browse_if(const struct browser *browser, const char *method, const
     const char *body, const char *if_match);
 struct pending *browse_later(
     const struct browser *browser, const char *method, const char *target, const char *body);
+/* A GET whose answer comes in pieces. */
+struct piecewise;
+struct piecewise *begin_pieces(const struct browser *browser, const char *target);
+struct answer next_piece(struct piecewise *reading);
+void end_pieces(struct piecewise *reading);
 /* Signs in, which must succeed. */
 struct browser sign_in(const char *user, const char *password);
 /* Tries to. */

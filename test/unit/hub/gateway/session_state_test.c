@@ -35,7 +35,7 @@ static void an_https_connection_moves_along_the_drawn_arrows_only(void **state)
         [HTTP_HEAD] = "00101",
         [HTTP_BODY] = "00011",
         [HTTP_ASKING] = "00001",
-        [HTTP_ANSWERING] = "10000",
+        [HTTP_ANSWERING] = "10010",
     };
     for (int from = 0; from < HTTP_STATE_COUNT; from++)
         for (int to = 0; to < HTTP_STATE_COUNT; to++)
