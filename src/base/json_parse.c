@@ -374,6 +374,9 @@ static enum err parse_all(struct parser *p, struct json **ret_value)
     struct json *value = arena_alloc(p->arena, sizeof(*value));
     if (value == NULL)
         return no_memory(p);
+    /* RFC 8259, 8.1: it must not be written; some editors do, and nobody sees it. */
+    if (span_starts(p->text, SPAN_LIT("\xEF\xBB\xBF")))
+        return refuse(p, 0, "the text begins with a byte order mark: save it without one");
     enum err err = parse_value(p, value);
     if (err != ERR_NONE)
         return err;

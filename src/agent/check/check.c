@@ -165,7 +165,10 @@ static enum err read_file(const char *file, struct buf *ret_text, struct why *wh
 
 static bool print(const struct buf *text, FILE *stream)
 {
-    return fwrite(text->ptr, 1, text->len, stream) == text->len && fflush(stream) == 0;
+    if (fwrite(text->ptr, 1, text->len, stream) == text->len && fflush(stream) == 0)
+        return true;
+    fprintf(stderr, "gemel-agent: writing the output: %s\n", strerror(errno));
+    return false;
 }
 
 int agent_check(const char *file, bool json_output)

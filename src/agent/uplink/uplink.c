@@ -276,17 +276,31 @@ static void say_refused(struct uplink *uplink, int code, const char *text)
               "machine's clock is right",
     };
     const struct connstr *connstr = &uplink->identity.connstr;
-    const char *hint = strstr(text, "certificate verify failed") != NULL
-                           ? "; is the CA of the hub in ca.pem of the configuration directory?"
-                       : strstr(text, "connect failure") != NULL
-                           ? "; does a hub answer there, and does its certificate bear this name?"
-                           : "";
+    /* In Paho's words and OpenSSL's; Paho says nothing of a name that does not resolve. */
+    static const struct {
+        const char *said;
+        const char *hint;
+    } hints[] = {
+        {"certificate verify failed",
+            "; is the CA of the hub in ca.pem of the configuration directory?"},
+        {"wrong version number", "; what answers there does not speak TLS: is the port right?"},
+        {"connect failure",
+            "; does a hub answer there, does its certificate bear this name, and is "
+            "ca.pem, if there is one, a PEM file?"},
+        {"connect completion failure", "; it closed the connection before it answered"},
+        {"", ""},
+    };
+    size_t hint = 0;
+    while (strstr(text, hints[hint].said) == NULL)
+        hint++;
     if (code >= 1 && (size_t)code < COUNT_OF(reasons))
         note_error(uplink, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
             SPAN_ARG(connstr->module_id), SPAN_ARG(connstr->host_name), reasons[code]);
     else
         note_error(uplink, "no connection to %.*s: %s%s", SPAN_ARG(connstr->host_name),
-            text[0] == '\0' ? "no answer" : text, hint);
+            text[0] == '\0' ? "no answer; does this name resolve, and does a hub answer there?"
+                            : text,
+            hints[hint].hint);
 }
 
 static void refused(struct uplink *uplink, const struct link_event *event)

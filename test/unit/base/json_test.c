@@ -130,6 +130,8 @@ static void a_refusal_says_where_and_what(void **state UNUSED)
         const char *sentence;
     } rows[] = {
         {S(""), "line 1, column 1: a value is expected, the text ends here"},
+        {S("\xEF\xBB\xBF{}"),
+            "line 1, column 1: the text begins with a byte order mark: save it without one"},
         {S("{\n  \"a\": 1,\n  \"b\" 2\n}"),
             "line 3, column 7: a colon is expected behind the name"},
         {S("[1,\n2,\n,3]"), "line 3, column 1: a value is expected"},

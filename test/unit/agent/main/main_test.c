@@ -111,6 +111,21 @@ static void the_exit_code_says_what_happened(void **state UNUSED)
     }
 }
 
+static void what_cannot_be_written_is_said(void **state UNUSED)
+{
+    char command[512];
+    char line[128] = "";
+    write_file("good.json", "{}");
+    snprintf(
+        command, sizeof(command), "'%s' check '%s/good.json' 2>&1 >/dev/full", agent_path, dir);
+    FILE *stream = popen(command, "r");
+    assert_non_null(stream);
+    assert_non_null(fgets(line, sizeof(line), stream));
+    assert_string_equal(line, "gemel-agent: writing the output: No space left on device\n");
+    int status = pclose(stream);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+}
+
 /* What the help names stands in the manual page, where "-" is written "\-". */
 static void the_manual_names_every_command_and_option(void **state UNUSED)
 {
@@ -249,7 +264,7 @@ static void without_standard_streams_the_log_goes_nowhere(void **state UNUSED)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {TEST(the_exit_code_says_what_happened),
-        TEST(the_manual_names_every_command_and_option),
+        TEST(what_cannot_be_written_is_said), TEST(the_manual_names_every_command_and_option),
         TEST(without_a_hub_it_runs_says_how_it_is_and_stops_when_told),
         TEST(without_standard_streams_the_log_goes_nowhere)};
     must(argc == 3);
