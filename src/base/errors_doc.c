@@ -14,7 +14,8 @@ static const char introduction[] =
     "`iothub-errorcode`, and `ErrorCode:NAME;SENTENCE` as `Message` of the body. Over MQTT: the\n"
     "status in the topic, the code as `errorCode` in the body. The sentence here stands where\n"
     "nothing more precise is known; mostly the answer says which field, which value and what was\n"
-    "allowed. Names and codes are IoT Hub's.\n"
+    "allowed. Names and codes are IoT Hub's,\n"
+    "those from 900 on in their class (401900) Gemel's.\n"
     "\n"
     "| status | code | name | retry | sentence |\n"
     "| --- | --- | --- | --- | --- |\n";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bus carries what concerns a connected client from the thread (later: the node) where it
- * happened to the one that holds the connection, and tells readers of the event log that there is
- * more. It keeps the register of sessions: at most one an identity; a new one takes over.
+ * The bus carries what concerns a connected client from the thread where it happened to the one
+ * that holds the connection, and tells readers of the event log that there is more. It keeps the
+ * register of sessions: at most one an identity; a new one takes over.
  *
  * A session is told through its sink. Sinks are called with the bus's lock of that session held,
  * from any thread: they queue, wake their own thread and return; they never call the bus. After

@@ -71,10 +71,12 @@ static bool path_matches(const char *pattern, const struct segments *segments,
         if (at == segments->count)
             return false;
         struct span text = segments->texts[at++];
-        if (span_is(word, "{}"))
-            found[arguments++] = text;
-        else if (!span_eq_nocase(word, text))
+        if (!span_is(word, "{}") && !span_eq_nocase(word, text))
             return false;
+        if (!span_is(word, "{}"))
+            continue;
+        must(arguments < REST_MAX_ARGUMENTS);
+        found[arguments++] = text;
     }
     if (at < segments->count)
         return false;
