@@ -190,9 +190,12 @@ cat <<TELL
     $build/src/agent/gemel-agent status --state-dir $dir/state
 
 TELL
-say "The hub's REST address is https://localhost:$https_port (trust $dir/hub/ca.pem)."
-say "Administrator of the server: $(tr ',' '\n' <"$dir/init.json" | field user)," \
-    "one-time password $(field password <"$dir/init.json")"
+say "The portal:  ${bold}https://localhost:$https_port/$plain"
+say "Sign in as $(tr ',' '\n' <"$dir/init.json" | field user) with the one-time password" \
+    "$(field password <"$dir/init.json"); the portal asks for one of your own."
+say "The certificate is signed by the hub's own authority, $dir/hub/ca.pem: trust it, or accept the"
+say "browser's warning. Then IoT hubs > $(field hub <"$dir/init.json") > Devices > $DEVICE > $MODULE >"
+say "Module Identity Twin."
 say "Ctrl-C ends it and removes everything."
 while kill -0 "$hub_pid" 2>/dev/null && kill -0 "$agent_pid" 2>/dev/null; do
     sleep 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the test files of test/scenario and test/conformance, one process each, one after the other:
+// Runs the test files of test/scenario, test/portal and test/conformance, one process each, one after the other:
 // they start whole hubs and agents, and on a small machine two at once would only disturb the
 // clocks of both.
 //
@@ -19,7 +19,7 @@ const test = dirname(here);
 
 function testFiles(filter, only) {
   const files = [];
-  for (const folder of ['harness', 'scenario', 'conformance']) {
+  for (const folder of ['harness', 'scenario', 'portal', 'conformance']) {
     const path = join(test, folder);
     const names = existsSync(path) ? readdirSync(path).sort() : [];
     files.push(...names.filter((n) => n.endsWith('.test.mjs')).map((n) => join(path, n)));

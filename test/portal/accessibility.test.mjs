@@ -15,6 +15,8 @@ const SCREENS = [
   ['a device', '/hubs/demo/devices/cooler-7', 'table'],
   ['a device with a long id', `/hubs/demo/devices/${LONG}`, 'h1'],
   ['a module', `/hubs/demo/devices/cooler-7/modules/${MODULE}`, 'dl'],
+  ['a module’s twin', `/hubs/demo/devices/cooler-7/modules/${MODULE}/twin`, '.settings-group'],
+  ['a device’s twin', '/hubs/demo/devices/cooler-7/twin', '.cm-content'],
   ['accounts', '/administration/accounts', 'table'],
   ['the audit log', '/administration/audit', 'table'],
   ['one’s account', '/account', 'form'],
@@ -51,7 +53,7 @@ for (const [width, dark] of [[1440, false], [1440, true], [390, false], [390, tr
     const signed = await browser.signedIn({ width, dark });
     for (const [what, address, there] of SCREENS) {
       await signed.goto(browser.root + address);
-      await signed.locator(`main ${there}`).first().waitFor();
+      await signed.locator(`main ${there}`).first().waitFor({ state: 'attached' });
       assert.deepEqual(await accessibility(signed), [], what);
     }
     for (const [address, button] of DIALOGS) {

@@ -42,6 +42,6 @@ test('an address that is no screen, or is not encoded as it should be, leads now
 test('the hub’s API gets ids encoded, and only what was asked', () => {
   assert.equal(path`hubs/${'a/b'}/iothub/devices/${'#?%+'}`, 'hubs/a%2Fb/iothub/devices/%23%3F%25%2B');
   assert.equal(identityPath('d;1', "m'"), "d%3B1/m'");
-  assert.equal(query({ filter: 'a+b&c', status: '', limit: 50, before: undefined }), '?filter=a%2Bb%26c&limit=50');
+  assert.equal(query({ filter: 'a+b &c', status: '', limit: 50, before: undefined }), '?filter=a%2Bb%20%26c&limit=50');
   assert.equal(query({ status: '' }), '');
 });

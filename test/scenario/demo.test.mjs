@@ -27,7 +27,7 @@ test('it runs on until it is interrupted, and cleans up', async () => {
   const folder = temporaryFolder();
   const program = demo(folder);
   await program.says(/Ctrl-C ends it/, 60_000);
-  assert.match(program.output, /https:\/\/localhost:\d+/);
+  assert.match(program.output, /https:\/\/localhost:\d+\/\n.*Sign in as admin with the one-time password \S{12,};/);
   program.child.kill('SIGINT');
   const { code } = await program.ended;
   assert.equal(code, 0);

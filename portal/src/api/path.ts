@@ -11,7 +11,8 @@ export function query(members: Record<string, string | number | undefined>): str
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(members))
     if (value !== undefined && value !== '') search.set(name, String(value));
-  const text = search.toString();
+  // A blank as '+' is the habit of forms only; everybody reads %20.
+  const text = search.toString().replaceAll('+', '%20');
   return text === '' ? '' : `?${text}`;
 }
 
