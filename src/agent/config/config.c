@@ -248,6 +248,22 @@ static void answer_to_read(struct config *config, int status, struct span body)
         pause(config);
 }
 
+/* Makes a copy with a patch merged in; memory of its own keeps what is merged again and again from
+ * growing. */
+static bool copy_merged(
+    const struct json *root, const struct json *patch, struct document *ret_document)
+{
+    struct document document;
+    document_init(&document);
+    document.root = json_copy(&document.arena, root);
+    if (document.root == NULL || !config_merge(&document.arena, document.root, patch)) {
+        document_done(&document);
+        return false;
+    }
+    *ret_document = document;
+    return true;
+}
+
 static void answer_to_report(struct config *config, int status, struct span body)
 {
     config->report_request = 0;
@@ -258,7 +274,10 @@ static void answer_to_report(struct config *config, int status, struct span body
         return;
     }
     config->pauses = 0;
-    if (!config_merge(&config->reported.arena, config->reported.root, config->report_sent.root)) {
+    struct document reported;
+    if (copy_merged(config->reported.root, config->report_sent.root, &reported)) {
+        document_replace(&config->reported, &reported);
+    } else {
         log_warn(PART, "no memory to note what was reported");
         read_twin(config);
     }
@@ -280,8 +299,7 @@ static bool merge_desired(struct config *config, int64_t version, const struct j
 {
     struct document merged;
     document_init(&merged);
-    merged.root = json_copy(&merged.arena, config->desired.root);
-    bool done = merged.root != NULL && config_merge(&merged.arena, merged.root, patch);
+    bool done = copy_merged(config->desired.root, patch, &merged);
     if (done) {
         json_take(merged.root, SPAN_LIT("$metadata"));
         done = json_set(

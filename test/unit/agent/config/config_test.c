@@ -688,6 +688,28 @@ static void a_state_directory_that_is_gone_costs_only_the_cache(void **state UNU
 
 /* ---- memory ---- */
 
+/* What the hub has is noted after each report; the note must not grow from report to report until
+ * there is no room for it and the twin is read anew. Refused changes write no file. */
+static void many_changes_take_no_more_memory_than_one(void **state UNUSED)
+{
+    come_in_step();
+    for (int version = 2; version < 3000; version++) {
+        AUTO(buf_done) struct buf patch = BUF_EMPTY;
+        buf_add_format(&patch, "{\"$version\":%d", version);
+        for (int field = 0; field < 40; field++)
+            buf_add_format(&patch, ",\"Nope_%d_%d\":1", field, version % 2);
+        for (int field = 0; field < 40; field++)
+            buf_add_format(&patch, ",\"Nope_%d_%d\":null", field, 1 - version % 2);
+        buf_add_text(&patch, "}");
+        desired(version, patch.ptr);
+        config_run(config);
+        expect_calls("report;");
+        answer_report(204);
+        config_run(config);
+        expect_calls("");
+    }
+}
+
 static void without_memory_a_change_is_late_but_not_lost(void **state UNUSED)
 {
     come_in_step();
@@ -750,6 +772,7 @@ int main(void)
         TEST(a_bad_conf_json_is_ignored_as_a_whole),
         TEST(settings_of_conf_json_that_cannot_be_put_in_force_do_not_stop_the_agent),
         TEST(a_state_directory_that_is_gone_costs_only_the_cache),
+        TEST(many_changes_take_no_more_memory_than_one),
         TEST(without_memory_a_change_is_late_but_not_lost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
