@@ -33,7 +33,6 @@ async function storm(device, state) {
     }
     if (answer.status !== 204) return;
     state.acknowledged = value;
-    state.members[`k${value % 50}`] = value;
     state.keys.set(`k${value % 50}`, value);
     state.version = answer.version;
   }
