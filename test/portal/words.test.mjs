@@ -64,5 +64,5 @@ test('the audit log is asked in UTC, and only for what is given', () => {
   assert.equal(asked.since, new Date('2026-03-01T10:00').toISOString());
   assert.equal(asked.until, '');
   assert.equal(detailText({ a: 1 }), '{"a":1}');
-  assert.equal(detailText(null), '');
+  for (const nothing of [null, {}, '{}', '']) assert.equal(detailText(nothing), '');
 });

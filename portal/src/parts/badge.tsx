@@ -3,7 +3,7 @@
 import { NEVER, agoText, fullText, parseMoment } from './moment';
 
 const TONES: Record<string, string> = {
-  success: 'good', Connected: 'good', enabled: 'good', succeeded: 'good', ok: 'good',
+  success: 'good', Connected: 'good', enabled: 'good', done: 'good',
   failed: 'bad', disabled: 'bad', refused: 'bad',
 };
 

@@ -17,5 +17,6 @@ export function forHub(asked: AuditQuery): AuditQuery {
 /** What an entry says besides its columns; "" if nothing. */
 export function detailText(detail: unknown): string {
   if (detail === undefined || detail === null || detail === '') return '';
-  return typeof detail === 'string' ? detail : JSON.stringify(detail);
+  const text = typeof detail === 'string' ? detail : JSON.stringify(detail);
+  return text === '{}' ? '' : text;
 }
