@@ -60,10 +60,11 @@ node_tests() {
     elif unshare -rnm true 2>/dev/null; then
         own="unshare -rnm"
     else
+        # shellcheck disable=SC2086 # a list of words, or none
         $RUNNER node "$@"
         return
     fi
-    # shellcheck disable=SC2016 # the inner shell expands
+    # shellcheck disable=SC2016,SC2086 # the inner shell expands; lists of words
     $RUNNER $own sh -c 'ip link set lo up && GEMEL_OWN_NETWORK=1 exec node "$@"' sh "$@"
 }
 

@@ -27,7 +27,7 @@ static enum err read_hub(struct rest *rest, struct hub_record *ret_hub)
 
 enum err policies_list(struct rest *rest)
 {
-    struct hub_record hub;
+    struct hub_record hub = {0};
     AUTO(buf_done) struct buf body = BUF_EMPTY;
     enum err err = read_hub(rest, &hub);
     if (err != ERR_NONE)
@@ -88,8 +88,8 @@ static enum err find_policy(struct rest *rest, struct hub_record *hub, struct po
 
 enum err policies_show_keys(struct rest *rest)
 {
-    struct hub_record hub;
-    struct policy *policy;
+    struct hub_record hub = {0};
+    struct policy *policy = NULL;
     enum err err = read_hub(rest, &hub);
     if (err == ERR_NONE)
         err = find_policy(rest, &hub, &policy);
@@ -131,8 +131,8 @@ enum err policies_prepare_regenerate(struct rest *rest)
 
 enum err policies_regenerate(struct rest *rest)
 {
-    struct hub_record hub;
-    struct policy *policy;
+    struct hub_record hub = {0};
+    struct policy *policy = NULL;
     struct policy fresh;
     struct span which = json_string_of(rest->body, "key");
     enum err err = read_hub(rest, &hub);

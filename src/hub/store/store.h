@@ -294,9 +294,9 @@ struct history_entry {
     struct span desired; /* likewise, without metadata */
 };
 
-/* Adds an entry and drops, now or with one of the next, what is older than the newest `keep` of that
- * identity: at most an eighth more stay. Entries go with their identity. ERR_NOT_FOUND: there is no
- * such identity. */
+/* Adds an entry and drops, now or with one of the next, what is older than the newest `keep` of
+ * that identity: at most an eighth more stay. Entries go with their identity. ERR_NOT_FOUND: there
+ * is no such identity. */
 enum err store_history_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, const struct history_entry *entry, size_t keep) MUST_USE;
 
