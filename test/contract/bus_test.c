@@ -150,6 +150,31 @@ static void ending_a_device_ends_its_modules_ending_a_module_only_that(void **st
     assert_int_equal(other.reason, SESSION_DELETED);
 }
 
+static void a_mark_ends_the_sessions_of_its_hub_that_have_it(void **state)
+{
+    struct bus *bus = *state;
+    static const struct {
+        int64_t hub_id;
+        const char *device_id;
+        uint64_t mark;
+        unsigned ended;
+    } rows[] = {{1, "a", 7, 1}, {1, "b", 7, 1}, {1, "c", 8, 0}, {1, "d", 0, 0}, {2, "a", 7, 0}};
+    struct noting_sink sinks[COUNT_OF(rows)];
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_one(bus, &sinks[i], rows[i].hub_id, rows[i].device_id, "");
+        if (rows[i].mark != 0)
+            bus_session_mark(bus, sinks[i].session, rows[i].mark);
+    }
+    bus_end_marked(bus, 1, 7, SESSION_KEYS_CHANGED);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(sinks[i].ended, rows[i].ended);
+        if (rows[i].ended > 0)
+            assert_int_equal(sinks[i].reason, SESSION_KEYS_CHANGED);
+        bus_session_close(bus, sinks[i].session);
+    }
+    bus_session_mark(bus, sinks[0].session, 9); /* of one that is over */
+}
+
 static void thousands_of_sessions_are_found_again(void **state)
 {
     struct bus *bus = *state;
@@ -387,6 +412,7 @@ int main(void)
         with_bus(desired_reaches_the_session_of_that_identity_alone),
         with_bus(a_new_session_takes_over_and_the_old_ones_close_is_harmless),
         with_bus(ending_a_device_ends_its_modules_ending_a_module_only_that),
+        with_bus(a_mark_ends_the_sessions_of_its_hub_that_have_it),
         with_bus(thousands_of_sessions_are_found_again),
         cmocka_unit_test(a_session_number_is_not_used_again_by_the_next_server),
         with_bus(without_memory_the_older_session_stays),

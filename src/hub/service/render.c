@@ -109,7 +109,7 @@ static void respond_plainly(struct rest_call *call)
 
 static bool stays_on_error(const char *name)
 {
-    static const char *const names[] = {"allow", "www-authenticate", "retry-after", "set-cookie"};
+    static const char *const names[] = {"allow", "www-authenticate", "retry-after"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;

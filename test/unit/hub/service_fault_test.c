@@ -120,6 +120,50 @@ static void a_session_without_memory_is_refused_whole(void **state UNUSED)
     service_disconnect(world.service, &session.identity, session.number);
 }
 
+/* Fails a call of the portal at its Nth piece of memory until it passes. */
+static void fail_in_browser(const struct browser *browser, const struct row *row)
+{
+    int failures = 0;
+    for (long n = 0;; n++) {
+        world_fail_after(n);
+        struct answer answer = browse(browser, row->method, row->target, row->body);
+        if (answer.status == row->status)
+            break;
+        if (answer.status != 500)
+            fail_msg("%s %s, %ld: %s", row->method, row->target, n, answer.body);
+        assert_null(answer.set_cookie);
+        failures++;
+    }
+    assert_true(failures >= 2);
+}
+
+static void a_call_of_the_portal_without_memory_does_nothing_and_says_so(void **state UNUSED)
+{
+    static const struct row rows[] = {
+        {"POST", "/gemel/v1/session", "{\"user\":\"admin\",\"password\":\"se:cret\"}", 200},
+        {"GET", "/gemel/v1/hubs", NULL, 200},
+        {"GET", "/gemel/v1/hubs/h1/overview", NULL, 200},
+        {"GET", "/gemel/v1/hubs/h1/policies", NULL, 200},
+        {"GET", "/gemel/v1/hubs/h1/policies/read/keys", NULL, 200},
+        {"POST", "/gemel/v1/hubs/h1/policies/read/regenerate", "{\"key\":\"primary\"}", 200},
+        {"PUT", "/gemel/v1/hubs/h1/iothub/devices/d", "{}", 200},
+        {"POST", "/gemel/v1/accounts",
+            "{\"user\":\"eva\",\"roles\":[{\"hub\":\"h1\",\"role\":\"reader\"}]}", 201},
+        {"PUT", "/gemel/v1/accounts/eva", "{\"disabled\":true}", 200},
+        {"GET", "/gemel/v1/accounts", NULL, 200},
+        {"GET", "/gemel/v1/audit", NULL, 200},
+        {"GET", "/gemel/v1/audit/export", NULL, 200},
+    };
+    make_administrator();
+    struct browser admin = sign_in("admin", "se:cret");
+    struct browser nobody = {0};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        fail_in_browser(i == 0 ? &nobody : &admin, &rows[i]);
+    /* What failed left no entry. */
+    struct answer log = browse(&admin, "GET", "/gemel/v1/audit?search=account.create", NULL);
+    assert_int_equal(json_find_text(log.json, "items")->count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +173,8 @@ int main(void)
             a_call_at_the_end_of_its_arena_does_nothing_and_says_so, world_open, world_close),
         cmocka_unit_test_setup_teardown(
             a_session_without_memory_is_refused_whole, world_open, world_close),
+        cmocka_unit_test_setup_teardown(
+            a_call_of_the_portal_without_memory_does_nothing_and_says_so, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

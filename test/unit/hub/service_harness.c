@@ -165,7 +165,7 @@ void world_limit_arena(size_t more_bytes)
     arena_more_bytes = more_bytes;
 }
 
-static bool failing;
+static atomic_bool failing;
 
 /* Touches the counter only when asked to: other calls' threads may be reading it. */
 static void begin_failing(void)
