@@ -229,6 +229,7 @@ static int add_to(const char **list, size_t *count, const char *value)
 static int add_setting(struct arguments *arguments, enum option_name option, const char *value)
 {
     const char *setting = options[option].setting;
+    must(setting != NULL && value != NULL);
     size_t size = strlen(setting) + strlen(value) + 2;
     char *text = mem_alloc(size);
     if (text == NULL)

@@ -133,6 +133,10 @@ export const compiler = (cc, folder) => async (root, paths, project) => {
     (path) => compileOne(root, cc, join(project, 'build', folder), path));
 };
 
+// A quarter of what the analyser would spend on a function: three times as fast, for what it finds
+// at the end of very long paths.
+const TIDY_BUDGET = ['-Xclang', '-analyzer-config', '-Xclang', 'max-nodes=55000'];
+
 // clang-tidy is slow, and most files did not change since the last run: its verdict on a file is
 // kept under a name made from everything that it read.
 async function tidyOne(root, path, flags, cache) {
@@ -141,7 +145,8 @@ async function tidyOne(root, path, flags, cache) {
   const key = createHash('sha256').update(config).update(seen.out).digest('hex');
   const kept = join(cache, `${basename(path)}-${key}`);
   if (existsSync(kept)) return lines(readFileSync(kept, 'utf8'));
-  const { status, out } = await run('clang-tidy', ['--quiet', path, '--', ...flags], { cwd: root });
+  const { status, out } = await run('clang-tidy', ['--quiet', path, '--', ...flags,
+    ...TIDY_BUDGET], { cwd: root });
   const findings = status === 0 ? [] : lines(out).filter((l) => /(warning|error):/.test(l));
   writeFileSync(kept, findings.join('\n'));
   return findings;
@@ -160,6 +165,7 @@ function flagsOf(project) {
 }
 
 export async function checkTidy(root, paths, project) {
+  if (root === project) await run('ninja', ['-C', join(project, 'build', 'clang'), 'build.ninja']);
   const flags = flagsOf(project);
   const cache = join(project, 'build', 'tidy');
   mkdirSync(cache, { recursive: true });
