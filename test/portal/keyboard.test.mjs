@@ -118,5 +118,23 @@ test('the module’s twin is reached', { skip: noBrowser }, async () => {
   await tabTo('Module Identity Twin');
   await page.keyboard.press('Enter');
   await page.getByRole('textbox', { name: 'Module identity twin' }).waitFor();
+});
+
+test('the twin is changed, and left again with Tab', { skip: noBrowser }, async () => {
+  await tabTo('Module identity twin');
+  await page.keyboard.press('Control+Home');
+  for (let line = 0; !/^\s*"desired": \{$/.test(await page.locator('.cm-activeLine').first().textContent()); line++) {
+    assert.ok(line < 60, 'the arrows never came to desired');
+    await page.keyboard.press('ArrowDown');
+  }
+  await page.keyboard.press('End');
+  await page.keyboard.insertText('"Process_CacheSize": 300,');
+  await page.keyboard.press('Tab');
+  assert.notEqual((await focused()).name, 'Module identity twin');
+  await tabTo('Save', 'Shift+Tab');
+  await page.keyboard.press('Enter');
+  await status(page).filter({ hasText: 'the change waits for it' }).waitFor();
+  assert.equal((await hub.twin('cooler-7', MODULE)).properties.desired.Process_CacheSize, 300);
+  assert.equal((await focused()).name, 'Save');
   assert.deepEqual(browser.complaints, []);
 });

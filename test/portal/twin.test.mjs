@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Agent, MODULE } from '../harness/agent.mjs';
-import { Browser, noBrowser, startHub, status } from './browser.mjs';
+import { accessibility, Browser, noBrowser, startHub, status } from './browser.mjs';
 
 const DEVICE = "rack#7?c%d+e'1";
 let hub;
@@ -67,6 +67,7 @@ test('a wrong value is marked while it is written, and refused by the module wit
   const size = page.getByRole('textbox', { name: /Process_CacheSize/ });
   assert.equal(await size.getAttribute('aria-invalid'), 'true');
   assert.equal((await agent.reported()).latest_invalid_fields, 'Process_CacheSize,Process_Mod');
+  assert.deepEqual(await accessibility(page), []);
 });
 
 test('the form writes into the text, and takes out of it', { skip: noBrowser }, async () => {
@@ -121,6 +122,7 @@ test('of two who save at once none overwrites the other in silence', { skip: noB
   if (!await late.getByRole('dialog').isVisible()) await save(late).click();
   const dialog = late.getByRole('dialog', { name: 'Somebody else saved meanwhile' });
   await dialog.getByText('Changed by both:').waitFor();
+  assert.deepEqual(await accessibility(late), []);
   await dialog.getByRole('button', { name: 'Keep mine on top and save' }).click();
   await tells(/success/, late);
   assert.equal((await desired()).Process_CacheSize, 1500 - first);
@@ -134,6 +136,7 @@ test('history tells who changed what, compares, and restores', { skip: noBrowser
   assert.ok(await dialog.getByText(hub.facts.admin.user, { exact: true }).count() > 3);
   await dialog.getByRole('button', { name: /^Show change of version 3/ }).click();
   await dialog.getByRole('region', { name: 'Compare' }).getByText(/Process_Mod/).first().waitFor();
+  assert.deepEqual(await accessibility(page), []);
   await dialog.getByRole('button', { name: /^Restore version 2/ }).click();
   await page.getByRole('dialog', { name: 'Restore version 2' }).getByRole('button', { name: 'Restore', exact: true }).click();
   await tells(/success/);
