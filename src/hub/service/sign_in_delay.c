@@ -78,7 +78,8 @@ static bool is_over(const struct sign_in_delay *delay, const struct entry *entry
 /* The entry of a key, a fresh one if there was none; NULL where all of its row are under way. */
 static struct entry *find(struct sign_in_delay *delay, const struct key *key, int64_t now_us)
 {
-    struct entry *row = delay->rows[((unsigned)key->bytes[30] << 8 | (unsigned)key->bytes[31]) % ROWS];
+    struct entry *row =
+        delay->rows[((unsigned)key->bytes[30] << 8 | (unsigned)key->bytes[31]) % ROWS];
     struct entry *victim = NULL;
     for (size_t i = 0; i < WAYS; i++) {
         struct entry *entry = &row[i];
