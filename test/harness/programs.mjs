@@ -114,8 +114,11 @@ export class Program {
       await this.kill9();
       throw new Error(`${this.name} did not end within ${timeoutMs} ms of SIGTERM:\n${this.output.slice(-3000)}`);
     }
-    if (end.code !== 0)
+    if (end.code !== 0) {
+      // What the file's hook would have stopped next must not keep the process alive for ever.
+      setTimeout(() => { for (const other of running) other.child.kill('SIGKILL'); }, 15_000).unref();
       throw new Error(`${this.name} ended with ${end.signal ?? end.code}:\n${this.output.slice(-6000)}`);
+    }
     return end;
   }
 }

@@ -79,6 +79,7 @@ test('a device is added from the keyboard, and Escape leaves a dialog to where o
   await page.keyboard.press('Escape');
   assert.equal((await focused()).name, 'Add device');
   await page.keyboard.press('Enter');
+  assert.equal((await focused()).name, 'Device ID');
   await page.keyboard.type('cooler-7');
   await page.keyboard.press('Enter');
   await status(page).filter({ hasText: 'cooler-7 is added' }).waitFor();
