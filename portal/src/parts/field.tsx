@@ -2,7 +2,7 @@
 // Form fields: a label, the control, a hint, and what is wrong with the value, tied together for
 // people who hear the page instead of seeing it.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 interface Frame {
   label: string;
@@ -48,13 +48,14 @@ export function TextField(props: TextFieldProps) {
   const { label, hint, error, onValue, type = 'text', autoFocus, ...rest } = props;
   const ties = useTies(props);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  // In a dialog that is about to open nothing can be focused yet: showModal() looks for the attribute.
+  useLayoutEffect(() => {
     if (autoFocus) input.current?.focus();
   }, []);
   return (
     <Framed frame={{ label, hint, error }} ties={ties}>
       <input {...ties} {...rest} ref={input} type={type as 'text'} spellcheck={false} autocapitalize="off"
-        onInput={(event) => onValue(event.currentTarget.value)} />
+        autofocus={autoFocus} onInput={(event) => onValue(event.currentTarget.value)} />
     </Framed>
   );
 }
