@@ -319,11 +319,6 @@ static void stop(struct agent *agent)
 
 /* ---- status ---- */
 
-static bool add_number(struct arena *arena, struct json *object, const char *name, uint64_t number)
-{
-    return json_set(arena, object, span_of(name), json_new_int(arena, (int64_t)number));
-}
-
 static bool add_outbox(const struct agent *agent, struct arena *arena, struct json *object)
 {
     const struct outbox_counters *counters = outbox_counters(agent->outbox);
@@ -337,7 +332,7 @@ static bool add_outbox(const struct agent *agent, struct arena *arena, struct js
         {"dropped_damaged", counters->damaged}};
     struct json *outbox = json_new(arena, JSON_OBJECT);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (outbox == NULL || !add_number(arena, outbox, rows[i].name, rows[i].number))
+        if (outbox == NULL || !json_set_int(arena, outbox, rows[i].name, (int64_t)rows[i].number))
             return false;
     return json_set(arena, object, SPAN_LIT("outbox"), outbox);
 }
@@ -347,11 +342,10 @@ static bool build_status(const struct agent *agent, struct arena *arena, struct 
     struct json *object = json_new(arena, JSON_OBJECT);
     struct json *collectors = json_new(arena, JSON_OBJECT);
     bool ok = object != NULL && collectors != NULL &&
-              json_set(arena, object, SPAN_LIT("agent_version"),
-                  json_new_string(arena, SPAN_LIT(GEMEL_VERSION))) &&
-              add_number(arena, object, "pid", (uint64_t)getpid()) &&
-              add_number(arena, object, "uptime_seconds",
-                  (uint64_t)((now_of(agent) - agent->started_us) / SECOND_US)) &&
+              json_set_text(arena, object, "agent_version", SPAN_LIT(GEMEL_VERSION)) &&
+              json_set_int(arena, object, "pid", getpid()) &&
+              json_set_int(arena, object, "uptime_seconds",
+                  (now_of(agent) - agent->started_us) / SECOND_US) &&
               uplink_status(agent->uplink, arena, object) == ERR_NONE &&
               add_outbox(agent, arena, object) &&
               collectors_status(agent->collectors, arena, collectors) == ERR_NONE &&
@@ -436,17 +430,24 @@ static int64_t run_due(struct agent *agent)
 
 static void wait_until(struct agent *agent, int64_t due_us)
 {
-    struct pollfd fds[] = {{.fd = agent->signal_fd, .events = POLLIN},
-        {.fd = paho_fd(agent->paho), .events = POLLIN}, {.fd = agent->status_fd, .events = POLLIN}};
+    enum { SIGNALS, LINK, STATUS, COLLECTORS };
+    struct pollfd fds[COLLECTORS + COLLECTORS_DESCRIPTORS_MAX] = {
+        [SIGNALS] = {.fd = agent->signal_fd, .events = POLLIN},
+        [LINK] = {.fd = paho_fd(agent->paho), .events = POLLIN},
+        [STATUS] = {.fd = agent->status_fd, .events = POLLIN}};
+    int collector_fds[COLLECTORS_DESCRIPTORS_MAX];
+    size_t count = agent->stopping ? 0 : collectors_descriptors(agent->collectors, collector_fds);
+    for (size_t i = 0; i < count; i++)
+        fds[COLLECTORS + i] = (struct pollfd){.fd = collector_fds[i], .events = POLLIN};
     int64_t left_us = due_us - now_of(agent);
     int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
     if (due_us == INT64_MAX || left_ms > 3600 * 1000)
         left_ms = 3600 * 1000;
-    if (poll(fds, COUNT_OF(fds), (int)left_ms) <= 0)
+    if (poll(fds, COLLECTORS + count, (int)left_ms) <= 0)
         return;
-    if (fds[0].revents != 0)
+    if (fds[SIGNALS].revents != 0)
         take_signals(agent);
-    if (fds[2].revents != 0)
+    if (fds[STATUS].revents != 0)
         serve_status(agent);
 }
 

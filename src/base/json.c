@@ -96,6 +96,21 @@ bool json_add(struct arena *arena, struct json *object, struct span name, struct
     return true;
 }
 
+bool json_set_text(struct arena *arena, struct json *object, const char *name, struct span text)
+{
+    return json_set(arena, object, span_of(name), json_new_string(arena, text));
+}
+
+bool json_set_int(struct arena *arena, struct json *object, const char *name, int64_t number)
+{
+    return json_set(arena, object, span_of(name), json_new_int(arena, number));
+}
+
+bool json_set_bool(struct arena *arena, struct json *object, const char *name, bool truth)
+{
+    return json_set(arena, object, span_of(name), json_new_bool(arena, truth));
+}
+
 struct json *json_take(struct json *object, struct span name)
 {
     struct json *before = NULL;

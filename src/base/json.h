@@ -71,6 +71,13 @@ bool json_set(
 bool json_add(
     struct arena *arena, struct json *object, struct span name, struct json *value) MUST_USE;
 
+/* Set a member to a text, a whole number, a truth: the builders in one call. */
+bool json_set_text(
+    struct arena *arena, struct json *object, const char *name, struct span text) MUST_USE;
+bool json_set_int(
+    struct arena *arena, struct json *object, const char *name, int64_t number) MUST_USE;
+bool json_set_bool(struct arena *arena, struct json *object, const char *name, bool truth) MUST_USE;
+
 /* Takes a member out; NULL if there is none. */
 struct json *json_take(struct json *object, struct span name);
 

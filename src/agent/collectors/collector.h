@@ -6,6 +6,9 @@
  *
  *   start(settings) ──> collect(writer) at every due moment ──> stop()
  *
+ * Between collections, a collector that listens to something gives its descriptors to the main loop
+ * and is run when one of them is ready or when it asked to be; so most need no thread of their own.
+ *
  * There are two sorts. An event-based collector holds what happened since the last collection; a
  * snapshot collector looks at the machine when it is collected, holds nothing, and so needs no
  * flush and is due again at once when its settings change.
@@ -60,6 +63,13 @@ void collector_lose(struct collector_writer *writer, enum loss loss, uint64_t oc
 /* The wall time of this collection. */
 int64_t collector_now_us(const struct collector_writer *writer);
 
+/*
+ * Says how the collectors of this agent fare, one a call, `at` from 0 on: what statistics are made
+ * of. The name is static. False: there are no more.
+ */
+bool collector_tally(const struct collector_writer *writer, size_t at, const char **ret_name,
+    struct collector_counts *ret_counts) MUST_USE;
+
 struct collector {
     const char *name; /* the payload_type of its events, its member in the status */
     enum setting_part part;
@@ -81,6 +91,14 @@ struct collector {
     /* Ends what start() began; what is held stays held. Called also when it does not run. Optional.
      */
     void (*stop)(void *state);
+
+    /* Writes the descriptors that wake it when they can be read, at most `room`; returns how many.
+     * Asked anew before every wait. Optional. */
+    size_t (*descriptors)(void *state, int *ret_fds, size_t room);
+    /* Takes in what came, without blocking, and does what is due; returns the mono time at which it
+     * wants to be called again (INT64_MAX: not before a descriptor is ready). Called in every turn
+     * of the main loop while it runs, also without cause, and before each collect(). Optional. */
+    int64_t (*run)(void *state);
 
     /* Writes the events and holds them no longer. An error is logged and counted; what was
      * written before it is sent. */

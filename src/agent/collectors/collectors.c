@@ -72,6 +72,7 @@ enum err collectors_new_of(const struct collectors_options *options,
     own->proc_dir = text_or(own->proc_dir, "/proc");
     own->sys_dir = text_or(own->sys_dir, "/sys");
     own->etc_dir = text_or(own->etc_dir, "/etc");
+    own->root_dir = text_or(own->root_dir, "");
     if (own->message_limit_bytes == 0)
         own->message_limit_bytes = COLLECTORS_MESSAGE_BYTES;
     settings_init(&collectors->settings);
@@ -169,9 +170,41 @@ enum err collector_write(struct collector_writer *writer, int64_t time_us, uint6
     return err;
 }
 
+/* What a collector has seen, sent and lost, by its own count and ours. */
+static struct collector_counts counts_of(const struct slot *slot)
+{
+    struct collector_counts counts = {0};
+    if (slot->collector->count != NULL)
+        slot->collector->count(slot->state, &counts);
+    counts.seen += slot->counts.seen;
+    counts.sent = slot->counts.sent;
+    for (size_t i = 0; i < LOSS_COUNT; i++)
+        counts.lost[i] += slot->counts.lost[i];
+    return counts;
+}
+
+bool collector_tally(const struct collector_writer *writer, size_t at, const char **ret_name,
+    struct collector_counts *ret_counts)
+{
+    if (at >= writer->collectors->count)
+        return false;
+    *ret_name = writer->collectors->slots[at].collector->name;
+    *ret_counts = counts_of(&writer->collectors->slots[at]);
+    return true;
+}
+
+/* Lets a collector take in what came; returns when it wants to be run again. */
+static int64_t run(const struct slot *slot)
+{
+    if (!slot->running || slot->collector->run == NULL)
+        return INT64_MAX;
+    return slot->collector->run(slot->state);
+}
+
 static void collect(struct collectors *collectors, size_t at, int64_t wall_us)
 {
     struct slot *slot = &collectors->slots[at];
+    run(slot);
     struct collector_writer writer = {collectors, at, wall_us};
     struct why why = {""};
     enum err err = slot->collector->collect(slot->state, &writer, &why);
@@ -210,6 +243,24 @@ static int64_t begin_message(struct collectors *collectors)
     return wall_us;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t collectors_descriptors(
+    struct collectors *collectors, int ret_fds[COLLECTORS_DESCRIPTORS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < collectors->count; i++) {
+        const struct slot *slot = &collectors->slots[i];
+        if (slot->running && slot->collector->descriptors != NULL)
+            count += slot->collector->descriptors(
+                slot->state, ret_fds + count, COLLECTORS_DESCRIPTORS_MAX - count);
+    }
+    return count;
+}
+
 int64_t collectors_run(struct collectors *collectors)
 {
     int64_t now_us = clock_mono_us(collectors->options.clock);
@@ -219,12 +270,12 @@ int64_t collectors_run(struct collectors *collectors)
         struct slot *slot = &collectors->slots[i];
         if (!slot->running)
             continue;
+        int64_t wanted_us = run(slot);
         if (slot->due_us <= now_us) {
             collect(collectors, i, wall_us);
             slot->due_us = next_moment(collectors, slot->interval_us, now_us);
         }
-        if (slot->due_us < next_us)
-            next_us = slot->due_us;
+        next_us = earlier(next_us, earlier(wanted_us, slot->due_us));
     }
     deliver(collectors);
     return next_us;
@@ -260,6 +311,7 @@ static enum err start(
 static void switch_off(struct collectors *collectors, size_t at)
 {
     struct slot *slot = &collectors->slots[at];
+    run(slot);
     if (slot->collector->stop != NULL)
         slot->collector->stop(slot->state);
     slot->running = false;
@@ -343,41 +395,28 @@ enum err collectors_apply(struct collectors *collectors, const struct settings *
     return ERR_NONE;
 }
 
-static bool set_number(struct arena *arena, struct json *object, const char *name, uint64_t number)
-{
-    return json_set(arena, object, span_of(name), json_new_int(arena, (int64_t)number));
-}
-
 static struct json *lost_of(struct arena *arena, const struct collector_counts *counts)
 {
     struct json *lost = json_new(arena, JSON_OBJECT);
     for (size_t i = 0; lost != NULL && i < LOSS_COUNT; i++)
-        if (counts->lost[i] > 0 && !set_number(arena, lost, losses[i], counts->lost[i]))
+        if (counts->lost[i] > 0 && !json_set_int(arena, lost, losses[i], (int64_t)counts->lost[i]))
             return NULL;
     return lost;
 }
 
 static struct json *status_of(struct slot *slot, struct arena *arena)
 {
-    struct collector_counts counts = {0};
-    if (slot->collector->count != NULL)
-        slot->collector->count(slot->state, &counts);
-    counts.seen += slot->counts.seen;
-    counts.sent = slot->counts.sent;
-    for (size_t i = 0; i < LOSS_COUNT; i++)
-        counts.lost[i] += slot->counts.lost[i];
-
+    struct collector_counts counts = counts_of(slot);
     struct json *status = json_new(arena, JSON_OBJECT);
     bool done =
         status != NULL &&
-        json_set(arena, status, SPAN_LIT("state"),
-            json_new_string(arena, span_of(slot->running ? "running" : "disabled"))) &&
-        set_number(arena, status, "starts", slot->starts) &&
-        set_number(arena, status, "failures", slot->failures) &&
-        set_number(arena, status, "interval_seconds", (uint64_t)slot->interval_us / 1000000) &&
-        set_number(arena, status, "seen", counts.seen) &&
-        set_number(arena, status, "waiting", counts.waiting) &&
-        set_number(arena, status, "sent", counts.sent) &&
+        json_set_text(arena, status, "state", span_of(slot->running ? "running" : "disabled")) &&
+        json_set_int(arena, status, "starts", (int64_t)slot->starts) &&
+        json_set_int(arena, status, "failures", (int64_t)slot->failures) &&
+        json_set_int(arena, status, "interval_seconds", slot->interval_us / 1000000) &&
+        json_set_int(arena, status, "seen", (int64_t)counts.seen) &&
+        json_set_int(arena, status, "waiting", (int64_t)counts.waiting) &&
+        json_set_int(arena, status, "sent", (int64_t)counts.sent) &&
         json_set(arena, status, SPAN_LIT("lost"), lost_of(arena, &counts));
     if (done && slot->collector->status != NULL)
         done = slot->collector->status(slot->state, arena, status);

@@ -29,6 +29,7 @@ struct collectors_options {
     const char *proc_dir;   /* NULL: "/proc" */
     const char *sys_dir;    /* NULL: "/sys" */
     const char *etc_dir;    /* NULL: "/etc" (passwd, os-release) */
+    const char *root_dir;   /* stands before every other path, as of /run and /var; NULL: "" */
     const char *config_dir; /* where sysinfo.json may lie; NULL: nowhere */
     const char *state_dir;
     uint32_t (*random)(void);   /* for the jitter of the first collection and event ids */
@@ -56,9 +57,18 @@ void collectors_free(struct collectors *collectors); /* stops; NULL is fine */
 enum err collectors_apply(struct collectors *collectors, const struct settings *settings,
     const char **ret_field, struct why *why) MUST_USE;
 
+/* The most descriptors that collectors_descriptors() gives. */
+#define COLLECTORS_DESCRIPTORS_MAX 64u
+
+/* Writes the descriptors whose being readable is a reason to call collectors_run(); returns how
+ * many. Ask anew before every wait. */
+size_t collectors_descriptors(
+    struct collectors *collectors, int ret_fds[COLLECTORS_DESCRIPTORS_MAX]);
+
 /*
- * Runs what is due and delivers it; returns the mono time (microseconds) of the next due moment,
- * which is never more than an hour ahead. Before the first apply, and early, it does nothing.
+ * Lets collectors take in what came, runs what is due and delivers it; returns the mono time
+ * (microseconds) of the next due moment, which is never more than an hour ahead. Before the first
+ * apply, and early, it does nothing.
  */
 int64_t collectors_run(struct collectors *collectors);
 

@@ -14,7 +14,7 @@
 
 #include "json.h"
 
-#define MESSAGE_SOURCES_MAX 16u
+#define MESSAGE_SOURCES_MAX 32u
 
 struct message_tally {
     uint64_t sent;

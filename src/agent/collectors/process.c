@@ -154,11 +154,6 @@ static bool set_text(struct arena *arena, struct json *object, const char *name,
     return text.len == 0 || json_set(arena, object, span_of(name), json_new_string(arena, text));
 }
 
-static bool set_number(struct arena *arena, struct json *object, const char *name, uint64_t number)
-{
-    return json_set(arena, object, span_of(name), json_new_int(arena, (int64_t)number));
-}
-
 static const char *const states[] = {
     [COMMAND_LINE_COMPLETE] = NULL, /* not said */
     [COMMAND_LINE_CUT] = "CUT",
@@ -177,17 +172,18 @@ static struct json *payload_of(struct collector_writer *writer, const struct pro
     if (command_line.len < event->command_line.len)
         state = COMMAND_LINE_CUT;
     bool done = set_text(arena, payload, "executable", event->executable) &&
-                set_number(arena, payload, "process_id", event->process_id);
+                json_set_int(arena, payload, "process_id", event->process_id);
     if (event->identity_known)
-        done = done && set_number(arena, payload, "parent_process_id", event->parent_process_id) &&
-               set_number(arena, payload, "user_id", event->user_id) &&
+        done = done &&
+               json_set_int(arena, payload, "parent_process_id", event->parent_process_id) &&
+               json_set_int(arena, payload, "user_id", event->user_id) &&
                set_text(arena, payload, "user_name", users_find(users, event->user_id));
     done =
         done &&
         json_set(arena, payload, SPAN_LIT("commandline"), json_new_string(arena, command_line)) &&
         set_text(arena, payload, "commandline_state", span_of(states[state])) &&
         set_text(arena, payload, "event_type", SPAN_LIT("EXEC")) &&
-        set_number(arena, payload, "hit_count", event->hit_count);
+        json_set_int(arena, payload, "hit_count", (int64_t)event->hit_count);
     return done ? payload : NULL;
 }
 
@@ -270,8 +266,8 @@ static bool status(void *state, struct arena *arena, struct json *object)
     if (!process_watch_is_netlink(process->watch))
         return set_text(arena, object, "source", SPAN_LIT("polling"));
     return set_text(arena, object, "source", SPAN_LIT("netlink")) &&
-           set_number(arena, object, "receive_buffer_bytes",
-               (uint64_t)process_watch_buffer_bytes(process->watch));
+           json_set_int(
+               arena, object, "receive_buffer_bytes", process_watch_buffer_bytes(process->watch));
 }
 
 static void process_free(void *state)

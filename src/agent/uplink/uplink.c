@@ -593,31 +593,25 @@ void uplink_free(struct uplink *uplink)
     mem_free(uplink);
 }
 
-static bool add_text(struct arena *arena, struct json *object, const char *name, struct span text)
-{
-    return json_set(arena, object, span_of(name), json_new_string(arena, text));
-}
-
 static bool add_time(struct arena *arena, struct json *object, const char *name, int64_t wall_us)
 {
     char text[CLOCK_TEXT_SIZE];
-    return add_text(arena, object, name, span_of(clock_format(wall_us, text)));
+    return json_set_text(arena, object, name, span_of(clock_format(wall_us, text)));
 }
 
 enum err uplink_status(const struct uplink *uplink, struct arena *arena, struct json *object)
 {
     const struct connstr *connstr = &uplink->identity.connstr;
-    bool ok = add_text(arena, object, "connection", span_of(states[uplink->state].name)) &&
+    bool ok = json_set_text(arena, object, "connection", span_of(states[uplink->state].name)) &&
               add_time(arena, object, "since", uplink->since_wall_us) &&
-              add_text(arena, object, "hub", connstr->host_name) &&
-              add_text(arena, object, "device", connstr->device_id) &&
-              add_text(arena, object, "module", connstr->module_id) &&
-              json_set(arena, object, SPAN_LIT("connections"),
-                  json_new_int(arena, (int64_t)uplink->connections));
+              json_set_text(arena, object, "hub", connstr->host_name) &&
+              json_set_text(arena, object, "device", connstr->device_id) &&
+              json_set_text(arena, object, "module", connstr->module_id) &&
+              json_set_int(arena, object, "connections", (int64_t)uplink->connections);
     if (ok && connstr->gateway_host_name.len > 0)
-        ok = add_text(arena, object, "gateway", connstr->gateway_host_name);
+        ok = json_set_text(arena, object, "gateway", connstr->gateway_host_name);
     if (ok && uplink->last_error[0] != '\0')
-        ok = add_text(arena, object, "last_error", span_of(uplink->last_error)) &&
+        ok = json_set_text(arena, object, "last_error", span_of(uplink->last_error)) &&
              add_time(arena, object, "last_error_at", uplink->last_error_wall_us);
     return ok ? ERR_NONE : ERR_MEMORY;
 }

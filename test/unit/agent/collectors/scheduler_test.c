@@ -20,6 +20,8 @@ struct fake {
     enum err start_error;
     unsigned starts, stops, collections;
     int64_t started_with; /* Process_CacheSize, of the last start that succeeded */
+    unsigned runs;
+    int64_t wants_us; /* what run() returns */
 };
 
 static struct fake fakes[3];
@@ -67,10 +69,24 @@ static enum err collect_fake(void *state, struct collector_writer *writer, struc
     return fake->collect_error;
 }
 
+static size_t descriptors_fake(void *state, int *ret_fds, size_t room)
+{
+    assert_true(room > 0);
+    ret_fds[0] = 100 + (int)((struct fake *)state - fakes);
+    return 1;
+}
+
+static int64_t run_fake(void *state)
+{
+    struct fake *fake = state;
+    fake->runs++;
+    return fake->wants_us;
+}
+
 #define FAKE(title, PART)                                                                          \
     .name = title, .part = PART_##PART, .disabled = SETTING_##PART##_DISABLED,                     \
     .frequency = SETTING_##PART##_MESSAGE_FREQUENCY, .new = new_fake, .start = start_fake,         \
-    .stop = stop_fake, .collect = collect_fake
+    .stop = stop_fake, .collect = collect_fake, .descriptors = descriptors_fake, .run = run_fake
 
 static const struct collector fast = {FAKE("Fast", LOGIN)};
 static const struct collector middle = {FAKE("Middle", PROCESS)};
@@ -92,6 +108,8 @@ static int setup(void **state)
     settings_init(&f->settings);
     f->settings.values[SETTING_LOGIN_MESSAGE_FREQUENCY].number = FREQUENCY_HIGH;
     memset(fakes, 0, sizeof(fakes));
+    for (size_t i = 0; i < COUNT_OF(fakes); i++)
+        fakes[i].wants_us = INT64_MAX;
     fakes[SLOW].keeps = true;
     fakes[SLOW].held = 1;
     assert_int_equal(
@@ -168,7 +186,7 @@ static void the_first_collection_waits_a_random_time_within_its_bound(void **sta
         assert_int_equal(
             collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
             ERR_NONE);
-        fakes[SLOW] = (struct fake){.keeps = true, .held = 1};
+        fakes[SLOW] = (struct fake){.keeps = true, .held = 1, .wants_us = INT64_MAX};
         apply(f);
         delays[i] = collectors_run(f->collectors) - f->harness.mono_us;
         assert_in_range(delays[i], 1, 60 * SECOND);
@@ -457,6 +475,36 @@ static void without_memory_the_status_says_so(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void what_runs_gives_its_descriptors_and_is_run_when_it_asks(void **state)
+{
+    struct fixture *f = *state;
+    int fds[COLLECTORS_DESCRIPTORS_MAX];
+    assert_int_equal(collectors_descriptors(f->collectors, fds), 0);
+    f->settings.values[SETTING_PROCESS_DISABLED].number = true;
+    apply(f);
+    assert_int_equal(collectors_descriptors(f->collectors, fds), 2);
+    assert_int_equal(fds[0], 100 + FAST);
+    assert_int_equal(fds[1], 100 + SLOW);
+
+    fakes[FAST].wants_us = f->harness.mono_us + 7;
+    f->harness.mono_us += 3;
+    assert_int_equal(collectors_run(f->collectors), f->harness.mono_us + 4);
+    assert_int_equal(fakes[MIDDLE].runs, 0);
+    assert_true(fakes[FAST].runs > 0 && fakes[SLOW].runs > 0);
+}
+
+static void what_is_switched_off_takes_in_what_came_first(void **state)
+{
+    struct fixture *f = *state;
+    apply(f);
+    unsigned before = fakes[FAST].runs;
+    f->settings.values[SETTING_LOGIN_DISABLED].number = true;
+    apply(f);
+    assert_int_equal(fakes[FAST].runs, before + 1);
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[FAST].runs, before + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +522,8 @@ int main(void)
         TEST(a_changed_interval_moves_the_next_moment),
         TEST(a_snapshot_is_taken_at_once_when_its_settings_change),
         TEST(what_is_disabled_is_silent),
+        TEST(what_is_switched_off_takes_in_what_came_first),
+        TEST(what_runs_gives_its_descriptors_and_is_run_when_it_asks),
         TEST(what_is_switched_off_sends_its_rest),
         TEST(when_one_cannot_start_all_is_as_before),
         TEST(what_did_not_run_is_stopped_again_when_another_cannot_start),
