@@ -20,9 +20,10 @@ meson_tests() {
         sed -n 's|.* / ||; s|^\([^ ]*/[^ ]*\)$|\1|p' | grep -F -e "$filter" || true)
     [ -n "$names" ] || return 0
     # shellcheck disable=SC2086 # a list of words
-    step "$title" "$dir-test" $RUNNER meson test -C "$ROOT/build/$dir" \
+    step "$title" "$(basename "${dir%/build}")-test" $RUNNER meson test -C "$ROOT/build/$dir" \
         --print-errorlogs --num-processes "$JOBS" "$@" $names || true
-    cp "$ROOT/build/$dir/meson-logs/testlog.json" "$RESULTS/$dir.json" 2>/dev/null || true
+    result=${dir%/build}
+    cp "$ROOT/build/$dir/meson-logs/testlog.json" "$RESULTS/${result#cross-}.json" 2>/dev/null || true
 }
 
 # ThreadSanitizer needs an address space laid out as it expects; some kernels randomise too much.
@@ -47,6 +48,24 @@ thread_tests() {
     say "whole processes under ThreadSanitizer ..."
     node_tests tsan "$1" \
         scenario/mqtt-misbehaviour scenario/hub-killed scenario/agent-killed || true
+}
+
+# The agent for the architectures of small devices, its tests and then the whole program under
+# user-mode emulation. (Suite "kernel": tests of what the emulation does not offer.)
+cross_tests() {
+    for arch in arm64 armhf; do
+        status=0
+        step "building the agent for $arch" "cross-$arch" sh "$ROOT/tools/cross.sh" \
+            "$ROOT/build/cross-$arch" "$arch" --buildtype=debugoptimized || status=$?
+        if [ "$status" = 77 ]; then
+            printf '{"skipped": "the libraries for %s cannot be fetched"}\n' "$arch" >"$RESULTS/$arch.json"
+        elif [ "$status" != 0 ]; then
+            printf '{"name": "the agent for %s is built", "result": "FAIL", "returncode": %s}\n' \
+                "$arch" "$status" >"$RESULTS/$arch.json"
+        else
+            meson_tests "cross-$arch/build" "its tests under emulation" "$1" --no-suite kernel
+        fi
+    done
 }
 
 # node_tests BUILD FILTER [FILE…]: whole processes run in a network of their own where that is
@@ -80,6 +99,7 @@ run_tests() {
         return 1
     fi
     meson_tests asan "unit, contract and fuzz-corpus tests" "$filter"
+    cross_tests "$filter"
     say "scenario and conformance tests ..."
     node_tests asan "$filter" || true
     thread_tests "$filter"

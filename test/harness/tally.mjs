@@ -2,7 +2,7 @@
 // Adds up what every part of a test run left in the results folder, says which tests failed or were
 // skipped and why, and ends with the line that people and scripts read. Exit status: any failure.
 //
-//   DIRECTORY/asan.json, tsan.json   Meson's testlog.json: one JSON object a line, TAP in "stdout"
+//   DIRECTORY/asan.json, tsan.json, arm64.json, armhf.json   Meson's testlog.json: one JSON object a line, TAP in "stdout"
 //   DIRECTORY/node-asan.json, node-tsan.json
 //                                    [{"file","name","result":"ok"|"failed"|"skipped","why"}]
 import { existsSync, readFileSync } from 'node:fs';
@@ -43,8 +43,9 @@ export function readMeson(text, build) {
 
 export function tally(directory, write) {
   const rows = [];
-  for (const [file, read] of [['asan.json', (text) => readMeson(text, 'asan')],
-    ['tsan.json', (text) => readMeson(text, 'tsan')], ['node-asan.json', JSON.parse],
+  const meson = ['asan', 'tsan', 'arm64', 'armhf'];
+  for (const [file, read] of [...meson.map((build) => [`${build}.json`, (text) => readMeson(text, build)]),
+    ['node-asan.json', JSON.parse],
     ['node-tsan.json', (text) => JSON.parse(text).map((row) => ({ ...row, file: `tsan: ${row.file}` }))]]) {
     const path = join(directory, file);
     if (existsSync(path)) rows.push(...read(readFileSync(path, 'utf8')));

@@ -39,7 +39,7 @@ static bool wait_for(const struct process_watch *watch, int source_fd, int64_t t
     struct pollfd ready[] = {
         {.fd = watch->wake_fd, .events = POLLIN}, {.fd = source_fd, .events = POLLIN}};
     const struct timespec timeout = {
-        .tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000};
+        .tv_sec = (time_t)(timeout_us / 1000000), .tv_nsec = (long)(timeout_us % 1000000 * 1000)};
     (void)ppoll(ready, source_fd < 0 ? 1 : 2, timeout_us < 0 ? NULL : &timeout, NULL);
     return !atomic_load(&watch->stopping);
 }

@@ -46,6 +46,8 @@ static void every_day_of_eleven_centuries_agrees_with_libc_and_comes_back(void *
     for (int64_t day = 0; day < 1100 * 366; day++) {
         int64_t wall_us = first + day * DAY + day % 86400 * SECOND;
         time_t seconds = (time_t)(wall_us / SECOND);
+        if (seconds != wall_us / SECOND)
+            continue; /* where libc's time has 32 bits it knows fewer days */
         char text[CLOCK_TEXT_SIZE];
         char expected[64];
         struct tm parts;
