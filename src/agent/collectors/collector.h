@@ -31,6 +31,9 @@ enum loss {
     LOSS_COUNT
 };
 
+/* Its name there and in statistics: "cache_bound". Static. */
+const char *loss_name(enum loss loss);
+
 /* Occurrences, not events: an event with hit_count 5 counts five times. */
 struct collector_counts {
     uint64_t seen;

@@ -48,6 +48,11 @@ static const char *const losses[] = {
     [LOSS_OUTBOX] = "outbox",
 };
 
+const char *loss_name(enum loss loss)
+{
+    return losses[loss];
+}
+
 static const struct collector *const all[] = {
 #define COLLECTOR(name) &name##_collector,
 #include "collectors.def"

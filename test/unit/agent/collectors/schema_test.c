@@ -24,6 +24,7 @@ static enum err parse(struct arena *arena, const char *text, struct json **ret_v
 #define EVENT(type, payload)                                                                       \
     "{\"id\":\"01234567-89ab-4def-8123-456789abcdef\",\"time\":1,\"collection_interval\":2,"       \
     "\"payload_type\":\"" type "\",\"payload\":" payload "}"
+#define HEARTBEAT "{\"sequence\":1,\"uptime_seconds\":0}"
 #define PROCESS "\"process_id\":1,\"commandline\":\"x\",\"event_type\":\"EXEC\",\"hit_count\":1"
 
 static void the_check_tells_good_from_bad(void **state UNUSED)
@@ -32,10 +33,11 @@ static void the_check_tells_good_from_bad(void **state UNUSED)
         const char *text;
         bool good;
     } rows[] = {
-        {MESSAGE(EVENT("Heartbeat", "{}")), true},
-        {MESSAGE(EVENT("Heartbeat", "{}") "," EVENT("Process", "{" PROCESS "}")), true},
+        {MESSAGE(EVENT("Heartbeat", HEARTBEAT)), true},
+        {MESSAGE(EVENT("Heartbeat", HEARTBEAT) "," EVENT("Process", "{" PROCESS "}")), true},
         {MESSAGE(""), false},
-        {MESSAGE(EVENT("Heartbeat", "{\"a\":1}")), false},
+        {MESSAGE(EVENT("Heartbeat", "{}")), false},
+        {MESSAGE(EVENT("Heartbeat", "{\"sequence\":1,\"uptime_seconds\":1,\"a\":1}")), false},
         {MESSAGE(EVENT("Heartbeat", "[]")), false},
         {MESSAGE(EVENT("Heartbeats", "{}")), false},
         {MESSAGE(EVENT("Process", "{}")), false},
@@ -45,7 +47,7 @@ static void the_check_tells_good_from_bad(void **state UNUSED)
         {MESSAGE(EVENT("Process", "{" PROCESS ",\"user_id\":\"0\"}")), false},
         {MESSAGE(EVENT("Process", "{" PROCESS ",\"user_name\":\"\"}")), false},
         {MESSAGE(EVENT("Process", "{" PROCESS ",\"commandline_state\":\"LOST\"}")), false},
-        {"{\"events\":[" EVENT("Heartbeat", "{}") "]}", false},
+        {"{\"events\":[" EVENT("Heartbeat", HEARTBEAT) "]}", false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct arena arena;
