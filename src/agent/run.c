@@ -6,6 +6,7 @@
 #include "config.h"
 #include "files.h"
 #include "log.h"
+#include "log_ring.h"
 #include "mem.h"
 #include "notify.h"
 #include "outbox.h"
@@ -481,6 +482,11 @@ int agent_run(const struct run_options *options)
     mallopt(M_ARENA_MAX, 1);
     signal(SIGPIPE, SIG_IGN); /* before the first line of the log, which nobody may read */
     agent.started_us = now_of(&agent);
+    struct settings defaults; /* until there are settings, what the log collector does by itself */
+    settings_init(&defaults);
+    log_ring_listen(
+        LOG_LEVEL_INFO, (size_t)settings_int(&defaults, SETTING_LOG_COLLECTOR_CACHE_SIZE));
+    settings_done(&defaults);
     log_info(PART, "gemel-agent %s starts, configuration in %s, state in %s", GEMEL_VERSION,
         options->config_dir, options->state_dir);
     enum err err = start(&agent, &why);

@@ -15,6 +15,8 @@ static void to_stderr(
 static enum log_level threshold = LOG_LEVEL_INFO;
 static log_writer *current_writer = to_stderr;
 static void *current_self;
+static log_listener *_Atomic current_listener;
+static _Atomic enum log_level listener_threshold;
 
 void log_set_level(enum log_level level)
 {
@@ -25,6 +27,12 @@ void log_set_writer(log_writer *writer, void *self)
 {
     current_writer = writer == NULL ? to_stderr : writer;
     current_self = self;
+}
+
+void log_set_listener(log_listener *listener, enum log_level level)
+{
+    listener_threshold = level;
+    current_listener = listener;
 }
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
@@ -43,9 +51,11 @@ const char *log_level_name(enum log_level level)
     return names[level];
 }
 
-void log_write(enum log_level level, const char *part, const char *format, ...)
+void log_record(enum log_level level, const char *part, const char *filename, unsigned line,
+    const char *format, ...)
 {
-    if (level > threshold)
+    log_listener *listener = level <= listener_threshold ? current_listener : NULL;
+    if (level > threshold && listener == NULL)
         return;
     char sentence[1024];
     va_list list;
@@ -57,5 +67,8 @@ void log_write(enum log_level level, const char *part, const char *format, ...)
     for (char *c = sentence; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
             *c = ' ';
-    current_writer(current_self, level, part, sentence);
+    if (level <= threshold)
+        current_writer(current_self, level, part, sentence);
+    if (listener != NULL)
+        listener(&(struct log_entry){level, part, sentence, filename, line});
 }

@@ -64,6 +64,11 @@ enum frequency settings_frequency(const struct settings *settings, enum setting_
     return (enum frequency)value_of(settings, id, SETTING_KIND_WORD)->number;
 }
 
+enum log_collector_level settings_log_collector_level(const struct settings *settings)
+{
+    return (enum log_collector_level)settings->values[SETTING_LOG_COLLECTOR_LEVEL].number;
+}
+
 enum transport settings_transport(const struct settings *settings)
 {
     return (enum transport)settings->values[SETTING_IOTHUB_MODULE_TRANSPORT_PROTOCOL].number;

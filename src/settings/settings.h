@@ -59,6 +59,14 @@ enum transport {
     TRANSPORT_AMQP_WEBSOCKET
 };
 
+/* What LogCollector_Level says: the index of its word. */
+enum log_collector_level {
+    LOG_COLLECTOR_LEVEL_ERROR,
+    LOG_COLLECTOR_LEVEL_WARN,
+    LOG_COLLECTOR_LEVEL_INFO,
+    LOG_COLLECTOR_LEVEL_DEBUG
+};
+
 /* The form that a text, or each item of a list, must have. */
 struct setting_form {
     const char *allowed; /* for sentences: "absolute paths" */
@@ -124,6 +132,7 @@ bool settings_bool(const struct settings *settings, enum setting_id id);
 int64_t settings_int(const struct settings *settings, enum setting_id id);
 enum frequency settings_frequency(const struct settings *settings, enum setting_id id);
 enum transport settings_transport(const struct settings *settings);
+enum log_collector_level settings_log_collector_level(const struct settings *settings);
 
 /* The text of a TEXT, LIST or INTERVALS setting; "" when it is not set, never NULL. Borrowed. */
 const char *settings_text(const struct settings *settings, enum setting_id id);

@@ -40,6 +40,12 @@ static const char *const transports[] = {[TRANSPORT_MQTT] = "MQTT_Protocol",
     [TRANSPORT_AMQP_WEBSOCKET] = "AMQP_WebSocket_Protocol",
     NULL};
 
+static const char *const log_levels[] = {[LOG_COLLECTOR_LEVEL_ERROR] = "Error",
+    [LOG_COLLECTOR_LEVEL_WARN] = "Warn",
+    [LOG_COLLECTOR_LEVEL_INFO] = "Info",
+    [LOG_COLLECTOR_LEVEL_DEBUG] = "Debug",
+    NULL};
+
 static const char *const process_modes[] = {"Auto", "Netlink", "Polling", NULL};
 
 static const struct setting rows[SETTING_COUNT] = {

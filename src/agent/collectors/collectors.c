@@ -393,6 +393,8 @@ enum err collectors_apply(struct collectors *collectors, const struct settings *
             schedule(collectors, slot, &copy, (changed & PART_BIT(slot->collector->part)) != 0);
         else if (slot->running)
             switch_off(collectors, i);
+        else if (!collectors->applied && slot->collector->stop != NULL)
+            slot->collector->stop(slot->state); /* it may have begun to listen when it was made */
     }
     settings_done(&collectors->settings);
     collectors->settings = copy;

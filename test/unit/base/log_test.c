@@ -69,6 +69,43 @@ static void a_long_entry_is_cut_with_dots(void **state UNUSED)
     assert_string_equal(heard.sentence + len - 3, "...");
 }
 
+static struct log_entry last_entry;
+static unsigned entries;
+
+static void overhear(const struct log_entry *entry)
+{
+    last_entry = *entry;
+    entries++;
+}
+
+static void a_listener_hears_at_its_own_level_and_from_where(void **state UNUSED)
+{
+    struct heard heard = {0};
+    log_set_writer(listen, &heard);
+    log_set_level(LOG_LEVEL_ERROR);
+    log_set_listener(overhear, LOG_LEVEL_INFO);
+    log_debug("part", "1");
+    assert_int_equal(entries, 0);
+    log_warn("part", "2");
+    const unsigned line = __LINE__ - 1;
+    assert_int_equal(entries, 1);
+    assert_int_equal(heard.count, 0);
+    assert_int_equal(last_entry.level, LOG_LEVEL_WARN);
+    assert_string_equal(last_entry.part, "part");
+    assert_string_equal(last_entry.filename, "log_test.c");
+    assert_int_equal(last_entry.line, line);
+    log_set_listener(overhear, LOG_LEVEL_ERROR);
+    log_warn("part", "3");
+    assert_int_equal(entries, 1);
+    log_error("part", "4");
+    assert_int_equal(entries, 2);
+    assert_int_equal(heard.count, 1);
+    log_set_listener(NULL, LOG_LEVEL_ERROR);
+    log_error("part", "5");
+    assert_int_equal(entries, 2);
+    assert_int_equal(heard.count, 2);
+}
+
 static void names_of_levels_are_read_and_written(void **state UNUSED)
 {
     for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
@@ -89,6 +126,7 @@ int main(void)
         cmocka_unit_test(an_entry_carries_level_part_and_sentence),
         cmocka_unit_test(a_peers_text_cannot_forge_a_second_line),
         cmocka_unit_test(a_long_entry_is_cut_with_dots),
+        cmocka_unit_test(a_listener_hears_at_its_own_level_and_from_where),
         cmocka_unit_test(names_of_levels_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
