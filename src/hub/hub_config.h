@@ -32,6 +32,7 @@ struct hub_config {
         unsigned renew_days;
         unsigned subscriptions;
         size_t packet_bytes;
+        size_t websocket_bytes;
         size_t header_bytes;
         size_t arena_bytes;
         size_t send_bytes;

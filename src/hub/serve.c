@@ -156,6 +156,7 @@ static enum err open_gateway(struct server *server, unsigned connections, struct
                 .http_idle_seconds = config->gateway.http_idle_seconds,
                 .http_request_seconds = config->gateway.connect_seconds,
                 .packet_bytes = config->gateway.packet_bytes,
+                .websocket_bytes = config->gateway.websocket_bytes,
                 .header_bytes = config->gateway.header_bytes,
                 .body_bytes = config->limits.request_bytes,
                 .arena_bytes = config->gateway.arena_bytes,

@@ -12,7 +12,8 @@ export const facts = JSON.parse(process.env.GEMEL_HUB);
 export const { Registry } = iothub;
 export const { Client, ModuleClient, Message } = deviceSdk;
 export const { NoRetry } = common;
-export const { Mqtt } = mqttSdk;
+// The transport of every client: see over-websocket.test.mjs.
+export const Mqtt = process.env.GEMEL_OVER === 'websocket' ? mqttSdk.MqttWs : mqttSdk.Mqtt;
 
 export const registry = Registry.fromConnectionString(facts.connectionString);
 

@@ -4,6 +4,7 @@
 import { connect as tlsConnect } from 'node:tls';
 
 import { sas } from './hub.mjs';
+import { WebSocketStream } from './websocket.mjs';
 
 const text = (value) => {
   const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value, 'utf8');
@@ -52,7 +53,7 @@ export class MqttClient {
     client.rest = Buffer.alloc(0);
     client.nextId = 1;
     client.closed = false;
-    client.socket = tlsConnect({ host: hub.address, port: hub.mqttPort, servername: 'localhost', ca: hub.ca, ...options });
+    client.socket = options.webSocket ? await WebSocketStream.open(hub, options) : tlsConnect({ host: hub.address, port: hub.mqttPort, servername: 'localhost', ca: hub.ca, ...options });
     client.socket.on('data', (data) => client.#take(data));
     client.socket.on('error', () => {});
     client.closing = new Promise((resolve) => client.socket.on('close', () => {
@@ -60,7 +61,7 @@ export class MqttClient {
       client.#wake();
       resolve();
     }));
-    await new Promise((resolve, reject) => {
+    if (!options.webSocket) await new Promise((resolve, reject) => {
       client.socket.once('secureConnect', resolve);
       client.socket.once('error', reject);
       client.closing.then(() => reject(new Error('closed before TLS was there')));

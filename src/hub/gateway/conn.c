@@ -4,6 +4,7 @@
 #include "gateway_priv.h"
 #include "log.h"
 #include "tls.h"
+#include "websocket.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -54,15 +55,26 @@ static void set_options(int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-static void let_go(struct conn *conn)
+/* Without a socket, from here on. */
+static void depart(struct conn *conn)
 {
     conn->phase = CONN_GONE;
     conn->wsi = NULL;
-    ring_remove(conn);
     wheel_cancel(&conn->timer);
     outq_done(&conn->out);
-    atomic_fetch_sub(&conn->thread->gateway->connections, 1);
+    websocket_free(conn->websocket);
+    conn->websocket = NULL;
     conn->protocol->gone(conn);
+}
+
+static void let_go(struct conn *conn)
+{
+    struct conn *successor = conn->successor;
+    ring_remove(conn);
+    atomic_fetch_sub(&conn->thread->gateway->connections, 1);
+    depart(conn);
+    if (successor != NULL)
+        depart(successor);
 }
 
 void conn_accept(
@@ -130,7 +142,7 @@ static void want_to_write(struct conn *conn)
         lws_callback_on_writable(conn->wsi);
 }
 
-void conn_send(struct conn *conn, struct span bytes)
+void conn_send_raw(struct conn *conn, struct span bytes)
 {
     if (!conn_is_open(conn))
         return;
@@ -144,6 +156,14 @@ void conn_send(struct conn *conn, struct span bytes)
         conn_peer(conn, peer),
         err == ERR_FULL ? "it does not read what it is sent" : err_row(err)->text);
     conn_fail(conn);
+}
+
+void conn_send(struct conn *conn, struct span bytes)
+{
+    if (conn->websocket != NULL && conn_is_open(conn))
+        websocket_send(conn, bytes);
+    else
+        conn_send_raw(conn, bytes);
 }
 
 static void set_reading(struct conn *conn, bool reading)
@@ -171,6 +191,54 @@ void conn_set_deadline(struct conn *conn, int64_t ms_from_now)
         wheel_set(&conn->thread->wheel, &conn->timer, conn->due);
 }
 
+static void receive(struct conn *conn, char *bytes, size_t size)
+{
+    if (conn->websocket != NULL)
+        websocket_receive(conn, bytes, size);
+    else
+        conn->protocol->data(conn, (struct span){bytes, size});
+}
+
+/* ---- another protocol on the same socket ----------------------------------------------------- */
+
+void conn_hand_over(struct conn *conn, struct conn *successor, struct buf *unread)
+{
+    must(conn->entered && conn->successor == NULL);
+    conn->successor = successor;
+    conn->unread = unread;
+}
+
+static void move_socket(struct conn *from, struct conn *to)
+{
+    to->wsi = from->wsi;
+    to->phase = CONN_OPEN;
+    to->paused = from->paused;
+    lws_set_opaque_user_data(to->wsi, to);
+    ring_add(to);
+    ring_remove(from);
+    if (to->due > 0)
+        wheel_set(&to->thread->wheel, &to->timer, to->due);
+    conn_send_raw(to, outq_first(&from->out, SIZE_MAX));
+    conn_resume(to);
+}
+
+/* After a callback: who has the socket now, still to be closed if it is doomed. */
+static struct conn *settle(struct conn *conn)
+{
+    struct conn *to = conn->successor;
+    conn->entered = false;
+    if (conn->doomed || to == NULL)
+        return conn;
+    conn->successor = NULL;
+    to->entered = true;
+    move_socket(conn, to);
+    if (conn->unread->len > 0)
+        receive(to, conn->unread->ptr, conn->unread->len);
+    to->entered = false;
+    depart(conn);
+    return to;
+}
+
 /* Closes at once, gone() included. */
 static void close_now(struct conn *conn)
 {
@@ -195,7 +263,7 @@ void conn_enter(struct conn *conn)
 
 void conn_leave(struct conn *conn)
 {
-    conn->entered = false;
+    conn = settle(conn);
     if (conn->doomed)
         close_now(conn);
 }
@@ -208,6 +276,8 @@ void conn_finish(struct conn *conn)
     }
     if (conn->phase != CONN_OPEN)
         return;
+    if (conn->websocket != NULL)
+        websocket_say_goodbye(conn);
     conn->phase = CONN_FINISHING;
     wheel_set(&conn->thread->wheel, &conn->timer,
         thread_tick_in(conn->thread, (int64_t)conn->thread->limits->http_idle_seconds * 1000));
@@ -244,16 +314,15 @@ void conn_expired(void *self, struct wheel_entry *entry)
 
 /* ---- callbacks of libwebsockets -------------------------------------------------------------- */
 
-static int on_data(struct conn *conn, struct span bytes)
+static int on_data(struct conn *conn, char *bytes, size_t size)
 {
     if (conn->phase == CONN_HANDSHAKE)
         handshake_is_done(conn);
     if (conn->phase != CONN_OPEN)
         return 0;
     conn->entered = true;
-    conn->protocol->data(conn, bytes);
-    conn->entered = false;
-    return conn->doomed ? -1 : 0;
+    receive(conn, bytes, size);
+    return settle(conn)->doomed ? -1 : 0;
 }
 
 /* libwebsockets closes a raw socket without a close_notify, which some clients take for an attack;
@@ -292,8 +361,7 @@ static int on_writable(struct conn *conn)
         return 0;
     conn->entered = true;
     conn->protocol->sent(conn);
-    conn->entered = false;
-    return conn->doomed ? -1 : 0;
+    return settle(conn)->doomed ? -1 : 0;
 }
 
 static void on_close(struct conn *conn)
@@ -330,7 +398,7 @@ int conn_callback(
         return reason == LWS_CALLBACK_RAW_CLOSE ? 0 : -1;
     conn->wsi = wsi;
     if (reason == LWS_CALLBACK_RAW_RX)
-        return on_data(conn, (struct span){in, len});
+        return on_data(conn, in, len);
     if (reason == LWS_CALLBACK_RAW_WRITEABLE)
         return on_writable(conn);
     if (reason == LWS_CALLBACK_RAW_CLOSE)

@@ -8,6 +8,10 @@
  *                  whatever still comes is thrown away, so that the peer gets our last words
  *                  instead of a reset
  *
+ * An HTTP connection may become another's: conn_hand_over() gives its socket to an object of
+ * another protocol. With a websocket (websocket.h) that protocol's bytes go in frames, of which it
+ * knows nothing.
+ *
  * The protocol's object begins with its struct conn. It is told gone() exactly once, after which
  * the connection has no socket and the object is the protocol's to free.
  */
@@ -16,6 +20,8 @@
 
 #include "outq.h"
 #include "thread.h"
+
+struct websocket;
 
 struct conn_protocol {
     const char *name;
@@ -47,8 +53,11 @@ struct conn {
     struct conn *previous;
     struct outq out;
     struct wheel_entry timer;
-    int64_t due;         /* the protocol's deadline */
-    uint64_t sent_bytes; /* handed to TLS so far */
+    int64_t due;                 /* the protocol's deadline */
+    uint64_t sent_bytes;         /* handed to TLS so far */
+    struct websocket *websocket; /* between the socket and the protocol; NULL: nothing is */
+    struct conn *successor;      /* gets the socket when the callback returns */
+    struct buf *unread;          /* input for the successor */
     enum conn_phase phase;
     bool paused;   /* not being read */
     bool entered;  /* inside one of its callbacks: closing waits until it returns */
@@ -59,12 +68,21 @@ struct conn {
 void conn_init(struct conn *conn, struct gateway_thread *thread,
     const struct conn_protocol *protocol, size_t send_bytes);
 
+/* Adds a connection that accept() made without a socket of its own in the place of `conn`, once the
+ * callback that this is called in returns: with what is left to be sent, and with `unread`, which
+ * stays conn's. Then conn is gone(). */
+void conn_hand_over(struct conn *conn, struct conn *successor, struct buf *unread);
+
 /* Takes an accepted socket in. */
 void conn_accept(
     struct gateway_thread *thread, int listener, const struct conn_protocol *protocol, int fd);
 
-/* Queues bytes; a client that does not read, or a lack of memory, ends the connection. */
+/* Queues bytes, in a frame if there is a websocket; a client that does not read, or a lack of
+ * memory, ends the connection. */
 void conn_send(struct conn *conn, struct span bytes);
+
+/* Queues bytes as they are. */
+void conn_send_raw(struct conn *conn, struct span bytes);
 
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front door of the hub: MQTT over TLS on one port, HTTPS for REST on another.
+ * The front door of the hub: MQTT over TLS on one port, HTTPS for REST and MQTT over WebSocket on
+ * another.
  *
  *   thread 0..n-1:  libuv loop -- libwebsockets context -- two listeners (SO_REUSEPORT)
  *                     |                 TLS, sockets
@@ -30,6 +31,7 @@ struct gateway_limits {
     unsigned http_idle_seconds;    /* between requests, and without progress of a response */
     unsigned http_request_seconds; /* from a request's first byte to its last */
     size_t packet_bytes;           /* an MQTT packet */
+    size_t websocket_bytes;        /* a WebSocket message */
     size_t header_bytes;           /* the head of an HTTP request */
     size_t body_bytes;             /* the body of an HTTP request */
     size_t arena_bytes;            /* what one call may use; see service.h */

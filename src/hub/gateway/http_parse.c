@@ -119,7 +119,7 @@ static size_t count_header(const struct http_request *request, const char *name)
     return count;
 }
 
-static bool list_has(struct span list, const char *word)
+bool http_list_has(struct span list, const char *word)
 {
     struct span item;
     while (span_cut(&list, ',', &item))
@@ -176,9 +176,9 @@ static enum err judge_body(struct http_request *request, struct http_fault *faul
 static enum err judge_connection(struct http_request *request, struct http_fault *fault)
 {
     struct span connection = http_find_header(request, "connection");
-    request->keep_alive =
-        request->minor == 1 ? !list_has(connection, "close") : list_has(connection, "keep-alive");
-    if (list_has(connection, "upgrade"))
+    request->keep_alive = request->minor == 1 ? !http_list_has(connection, "close")
+                                              : http_list_has(connection, "keep-alive");
+    if (http_list_has(connection, "upgrade"))
         request->upgrade = http_find_header(request, "upgrade");
     struct span expect = http_find_header(request, "expect");
     if (expect.len > 0) {

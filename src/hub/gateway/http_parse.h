@@ -55,6 +55,9 @@ enum err http_parse_head(struct span input, size_t limit_bytes, struct http_requ
 /* Returns the value of a header, the empty span if there is none; `name` in any case. */
 struct span http_find_header(const struct http_request *request, const char *name);
 
+/* Whether a value that is a list, "a, b", names the word, in any case. */
+bool http_list_has(struct span list, const char *word);
+
 /* A body in chunks (RFC 9112, 7.1); zeroed at its beginning. */
 struct http_chunks {
     int state;

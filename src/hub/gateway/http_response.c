@@ -25,6 +25,7 @@ static const struct {
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
     {417, "Expectation Failed"},
+    {426, "Upgrade Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
@@ -128,6 +129,11 @@ void http_write_head(struct buf *out, const struct http_response *response)
         add_request_id(out);
     if (response->allow != NULL)
         add_header(out, "allow", span_of(response->allow));
+    if (rest->status == 426) { /* RFC 9110, 15.5.22; RFC 6455, 4.4 */
+        buf_add_text(out, "upgrade: websocket\r\nsec-websocket-version: 13\r\n");
+        buf_add_text(out, "connection: close, upgrade\r\n\r\n");
+        return;
+    }
     add_header(out, "connection", response->close ? SPAN_LIT("close") : SPAN_LIT("keep-alive"));
     buf_add_text(out, "\r\n");
 }

@@ -5,6 +5,8 @@
 #include "http_response.h"
 #include "log.h"
 #include "static_files.h"
+#include "websocket.h"
+#include "websocket_upgrade.h"
 
 /* Of a response body, copied to the connection whenever it has sent what it had. */
 #define BODY_PIECE_BYTES (64u * 1024)
@@ -350,16 +352,36 @@ static bool make_op(struct http_session *session, const struct http_request *req
     return op->body != NULL;
 }
 
+static void become_websocket(struct http_session *session, const struct http_request *request)
+{
+    struct http_fault fault;
+    enum err err = websocket_check_request(request, &fault);
+    if (err != ERR_NONE) {
+        refuse(session, fault.status == 404 ? ERR_NO_ROUTE : err, fault.status, &fault.why);
+        return;
+    }
+    struct conn *mqtt = websocket_accept(session->conn.thread, &mqtt_protocol);
+    struct buf *head = &session->conn.thread->encoder;
+    buf_clear(head);
+    websocket_write_response(head, request);
+    if (mqtt == NULL || head->failed)
+        conn_fail(&session->conn);
+    else
+        conn_send(&session->conn, buf_span(head));
+    if (mqtt != NULL)
+        conn_hand_over(&session->conn, mqtt, &session->in);
+}
+
 static void begin_request(struct http_session *session, const struct http_request *request)
 {
-    bool wants_socket = span_eq_nocase(request->upgrade, SPAN_LIT("websocket"));
+    bool wants_socket = websocket_is_asked(request) || websocket_is_path(request->path);
     bool expects = request->expects_continue;
     if (!is_offered(request->method)) {
         refuse_with(session, ERR_METHOD, "the methods that are offered are " METHODS);
-    } else if (wants_socket) {
-        refuse_with(session, ERR_NOT_OFFERED, "MQTT over WebSocket is not offered here");
     } else if (session->conn.thread->draining) {
         refuse_with(session, ERR_UNAVAILABLE, "the server is shutting down");
+    } else if (wants_socket) {
+        become_websocket(session, request);
     } else if (!make_op(session, request)) {
         conn_fail(&session->conn);
     } else if (session->op->body_size > session->conn.thread->limits->body_bytes) {

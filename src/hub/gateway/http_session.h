@@ -5,9 +5,8 @@
  *
  * Further requests that a client sends ahead wait in the input buffer, whose bound is that of a
  * request's head. When the client goes away while its call is at the service, the answer is thrown
- * away. MQTT over WebSocket, which shares this port, would begin in http_session.c where the head
- * is complete: the session would hand its socket's bytes to an unframing layer over
- * mqtt_session.h.
+ * away. MQTT over WebSocket, which shares this port, begins where the head of its request is
+ * complete: the socket is handed over to an MQTT session, behind a websocket.h.
  */
 #ifndef GEMEL_GATEWAY_HTTP_SESSION_H
 #define GEMEL_GATEWAY_HTTP_SESSION_H
