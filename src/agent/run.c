@@ -28,6 +28,10 @@
 #define PART "agent"
 #define SECOND_US ((int64_t)1000000)
 #define SYNC_US SECOND_US
+/* What was seen is noted whenever the loop is awake, at most so often; and when it sleeps, at least
+ * so often: a kill costs the count of what was seen since. */
+#define NOTE_SOONEST_US SECOND_US
+#define NOTE_LATEST_US (60 * SECOND_US)
 #define STOP_SENDING_US (2 * SECOND_US)
 #define STOP_CLOSING_US SECOND_US
 
@@ -46,6 +50,7 @@ struct agent {
     int status_fd;
     int64_t started_us;
     int64_t sync_due_us;
+    int64_t noted_us;
     int64_t watchdog_us;
     int64_t watchdog_due_us;
     bool connected;
@@ -98,15 +103,16 @@ static enum err renew_state_dir(struct agent *agent, struct why *why)
 
 /* ---- collectors -> outbox -> uplink ---- */
 
-static enum err on_message(void *self, struct span body, size_t event_count)
+static enum err on_message(
+    void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies)
 {
     struct agent *agent = self;
     struct why why = {""};
-    enum err err = outbox_append(agent->outbox, body, (uint32_t)event_count, &why);
+    enum err err = outbox_append(agent->outbox, body, (uint32_t)event_count, tallies, &why);
     if (err == ERR_NOT_FOUND) {
         err = renew_state_dir(agent, &why);
         if (err == ERR_NONE)
-            err = outbox_append(agent->outbox, body, (uint32_t)event_count, &why);
+            err = outbox_append(agent->outbox, body, (uint32_t)event_count, tallies, &why);
     }
     if (err != ERR_NONE)
         log_error(PART, "%zu events are lost: %s", event_count, why_text(&why, err));
@@ -244,7 +250,8 @@ static enum err open_collectors(struct agent *agent, struct why *why)
         .random = random_word,
         .first_delay_us = agent->options->first_delay_s * SECOND_US,
         .deliver = on_message,
-        .self = agent};
+        .self = agent,
+        .ledger = outbox_ledger(agent->outbox)};
     return collectors_new(&options, &agent->collectors, why);
 }
 
@@ -370,6 +377,13 @@ static void serve_status(const struct agent *agent)
 
 /* ---- the loop ---- */
 
+static void note(struct agent *agent)
+{
+    collectors_note(agent->collectors);
+    outbox_note(agent->outbox);
+    agent->noted_us = now_of(agent);
+}
+
 static void begin_stopping(struct agent *agent)
 {
     if (agent->stopping)
@@ -378,6 +392,7 @@ static void begin_stopping(struct agent *agent)
     notify_send("STOPPING=1");
     agent->stopping = true;
     collectors_flush(agent->collectors);
+    note(agent);
     outbox_sync(agent->outbox);
     agent->stop_due_us = now_of(agent) + STOP_SENDING_US;
 }
@@ -420,6 +435,9 @@ static int64_t run_due(struct agent *agent)
         agent->sync_due_us = INT64_MAX;
     }
     due = earlier(due, agent->sync_due_us);
+    if (now_of(agent) >= agent->noted_us + NOTE_SOONEST_US)
+        note(agent);
+    due = earlier(due, agent->noted_us + NOTE_LATEST_US);
     if (agent->watchdog_us > 0 && now_of(agent) >= agent->watchdog_due_us) {
         notify_send("WATCHDOG=1");
         agent->watchdog_due_us = now_of(agent) + agent->watchdog_us;

@@ -22,7 +22,8 @@ static uint32_t no_random(void)
     return 4;
 }
 
-static enum err deliver(void *self, struct span body, size_t event_count)
+static enum err deliver(
+    void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies UNUSED)
 {
     const struct collector *collector = self;
     struct arena arena;

@@ -15,9 +15,10 @@ export const layers = {
   'src/twin': { uses: plain, pure: true },
 
   'src/agent/files': { uses: plain },
-  'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/files'] },
+  'src/agent/ledger': { uses: plain },
+  'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/files', 'src/agent/ledger'] },
   'src/agent/config': { uses: [...plain, 'src/settings', 'src/agent/files'] },
-  'src/agent/outbox': { uses: [...plain, 'src/agent/files'] },
+  'src/agent/outbox': { uses: [...plain, 'src/agent/files', 'src/agent/ledger'] },
   'src/agent/uplink': { uses: [...plain, 'src/settings', 'src/wire', 'src/agent/files'] },
   'src/agent': { uses: [...core, 'src/agent'] },
 

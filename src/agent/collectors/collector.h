@@ -20,25 +20,23 @@
 #define GEMEL_COLLECTOR_H
 
 #include "collectors.h"
+#include "ledger.h"
 
-/* Why something was lost, as named in the status. */
-enum loss {
-    LOSS_KERNEL_BUFFER, /* the kernel had no room for us: the only loss of what was never seen */
-    LOSS_CACHE_BOUND,   /* the oldest gave way to the newest */
-    LOSS_TOO_LARGE,     /* passes the message limit alone, however it is cut */
-    LOSS_MEMORY,
-    LOSS_OUTBOX, /* the message was not kept */
-    LOSS_COUNT
-};
-
-/* Its name there and in statistics: "cache_bound". Static. */
-const char *loss_name(enum loss loss);
-
-/* Occurrences, not events: an event with hit_count 5 counts five times. */
+/*
+ * Occurrences, not events: an event with hit_count 5 counts five times. Totals that outlive the
+ * agent's runs; all but `waiting`, `queued` and `sent` only grow. Why something can be lost: enum
+ * loss, in ledger.h.
+ *
+ *   happened = seen + lost[LOSS_KERNEL_BUFFER]
+ *   seen     = waiting + queued + delivered + all other losses
+ */
 struct collector_counts {
     uint64_t seen;
-    uint64_t waiting;
-    uint64_t sent;
+    uint64_t waiting;   /* held by the collector */
+    uint64_t queued;    /* in the outbox, not acknowledged by the hub */
+    uint64_t delivered; /* acknowledged */
+    uint64_t sent;      /* queued + delivered */
+    uint64_t accepted;  /* by the outbox, whatever became of it */
     uint64_t lost[LOSS_COUNT];
 };
 
@@ -72,6 +70,9 @@ int64_t collector_now_us(const struct collector_writer *writer);
  */
 bool collector_tally(const struct collector_writer *writer, size_t at, const char **ret_name,
     struct collector_counts *ret_counts) MUST_USE;
+
+/* What the statistics told of the same collector so far: theirs to change, kept over restarts. */
+struct ledger_told *collector_told(struct collector_writer *writer, size_t at) MUST_USE;
 
 struct collector {
     const char *name; /* the payload_type of its events, its member in the status */
@@ -107,8 +108,8 @@ struct collector {
      * written before it is sent. */
     enum err (*collect)(void *state, struct collector_writer *writer, struct why *why);
 
-    /* Fills in seen, waiting and the losses before collect(), where a collector sees things between
-     * collections. Optional: else what is written is what was seen. */
+    /* Fills in seen, waiting and the losses before collect(), all since new(), where a collector
+     * sees things between collections. Optional: else what is written is what was seen. */
     void (*count)(void *state, struct collector_counts *ret_counts);
     /* Adds members of its own to its status; false without memory. Optional. */
     bool (*status)(void *state, struct arena *arena, struct json *object);

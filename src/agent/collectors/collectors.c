@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SLOTS_MAX 40u
 #define LONGEST_WAIT_US (INT64_C(3600) * 1000000)
 
 /* One collector and how it fares. */
@@ -20,7 +21,9 @@ struct slot {
     uint64_t failures;
     int64_t interval_us;
     int64_t due_us;                 /* mono */
-    struct collector_counts counts; /* ours: sent, and what was lost in writing and after */
+    size_t entry;                   /* of the ledger */
+    struct collector_counts before; /* seen and lost in earlier runs */
+    struct collector_counts counts; /* ours: what was lost in writing and after */
 };
 
 struct collectors {
@@ -30,28 +33,18 @@ struct collectors {
     int64_t first_us;         /* mono: the first collection, from which all moments are counted */
     struct message message;
     struct arena arena; /* of the payload that is being written */
+    struct ledger *ledger;
+    struct ledger *own_ledger; /* where there is no other; else NULL */
     size_t count;
-    struct slot slots[MESSAGE_SOURCES_MAX];
+    struct slot slots[SLOTS_MAX];
 };
+_Static_assert(SLOTS_MAX < LEDGER_ENTRIES_MAX, "each collector finds an entry");
 
 struct collector_writer {
     struct collectors *collectors;
     size_t source;
     int64_t now_us; /* wall */
 };
-
-static const char *const losses[] = {
-    [LOSS_KERNEL_BUFFER] = "kernel_buffer",
-    [LOSS_CACHE_BOUND] = "cache_bound",
-    [LOSS_TOO_LARGE] = "too_large",
-    [LOSS_MEMORY] = "memory",
-    [LOSS_OUTBOX] = "outbox",
-};
-
-const char *loss_name(enum loss loss)
-{
-    return losses[loss];
-}
 
 static const struct collector *const all[] = {
 #define COLLECTOR(name) &name##_collector,
@@ -64,40 +57,87 @@ static const char *text_or(const char *text, const char *otherwise)
     return text == NULL ? otherwise : text;
 }
 
-enum err collectors_new_of(const struct collectors_options *options,
-    const struct collector *const *table, size_t count, struct collectors **ret_collectors,
-    struct why *why)
+/* The ledger's entry of a collector, and what earlier runs left in it. */
+static void find_entry(struct ledger *ledger, struct slot *slot)
 {
-    must(count <= MESSAGE_SOURCES_MAX);
-    struct collectors *collectors = mem_alloc(sizeof(*collectors));
-    if (collectors == NULL)
-        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
-    collectors->options = *options;
+    slot->entry = ledger_entry(ledger, span_of(slot->collector->name));
+    const struct ledger_entry *entry = &ledger->entries[slot->entry];
+    slot->before.seen = entry->seen;
+    for (size_t i = 0; i < LOSS_COUNT; i++)
+        if (loss_stage((enum loss)i) != LOSS_STAGE_OUTBOX)
+            slot->before.lost[i] = entry->lost[i];
+}
+
+/* Notes what was seen before the message is handed on, so that the ledger has both or neither. */
+static enum err hand_on(
+    void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies)
+{
+    struct collectors *collectors = self;
+    collectors_note(collectors);
+    enum err err =
+        collectors->options.deliver(collectors->options.self, body, event_count, tallies);
+    if (err == ERR_NONE && collectors->own_ledger != NULL) {
+        ledger_accept(collectors->own_ledger, tallies);
+        ledger_deliver(collectors->own_ledger, tallies);
+    }
+    return err;
+}
+
+static void take_options(struct collectors *collectors, const struct collectors_options *options)
+{
     struct collectors_options *own = &collectors->options;
+    *own = *options;
     own->proc_dir = text_or(own->proc_dir, "/proc");
     own->sys_dir = text_or(own->sys_dir, "/sys");
     own->etc_dir = text_or(own->etc_dir, "/etc");
     own->root_dir = text_or(own->root_dir, "");
     if (own->message_limit_bytes == 0)
         own->message_limit_bytes = COLLECTORS_MESSAGE_BYTES;
-    settings_init(&collectors->settings);
     message_init(&collectors->message);
     collectors->message.limit_bytes = own->message_limit_bytes;
     collectors->message.random = own->random;
-    collectors->message.deliver = own->deliver;
-    collectors->message.self = own->self;
+    collectors->message.deliver = hand_on;
+    collectors->message.self = collectors;
 
     uint64_t random = (uint64_t)own->random() << 32 | own->random();
     collectors->first_us = clock_mono_us(own->clock);
     if (own->first_delay_us > 0)
         collectors->first_us += (int64_t)(random % (uint64_t)own->first_delay_us);
+}
 
+static bool choose_ledger(struct collectors *collectors)
+{
+    collectors->ledger = collectors->options.ledger;
+    if (collectors->ledger != NULL)
+        return true;
+    collectors->ledger = collectors->own_ledger = mem_alloc(sizeof(*collectors->own_ledger));
+    if (collectors->ledger == NULL)
+        return false;
+    ledger_init(collectors->ledger);
+    return true;
+}
+
+enum err collectors_new_of(const struct collectors_options *options,
+    const struct collector *const *table, size_t count, struct collectors **ret_collectors,
+    struct why *why)
+{
+    must(count <= SLOTS_MAX);
+    struct collectors *collectors = mem_alloc(sizeof(*collectors));
+    if (collectors == NULL)
+        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+    settings_init(&collectors->settings);
+    take_options(collectors, options);
+    if (!choose_ledger(collectors)) {
+        collectors_free(collectors);
+        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+    }
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &collectors->slots[i];
         slot->collector = table[i];
+        find_entry(collectors->ledger, slot);
         enum err err = ERR_NONE;
         if (table[i]->new != NULL)
-            err = table[i]->new (own, &slot->state, why);
+            err = table[i]->new (&collectors->options, &slot->state, why);
         if (err != ERR_NONE) {
             why_prefix(why, "%s", table[i]->name);
             collectors_free(collectors);
@@ -129,6 +169,7 @@ void collectors_free(struct collectors *collectors)
     settings_done(&collectors->settings);
     message_done(&collectors->message);
     arena_done(&collectors->arena);
+    mem_free(collectors->own_ledger);
     mem_free(collectors);
 }
 
@@ -165,7 +206,7 @@ enum err collector_write(struct collector_writer *writer, int64_t time_us, uint6
         .time_us = time_us,
         .interval_s = slot->interval_us / 1000000,
         .payload = payload,
-        .source = writer->source,
+        .source = slot->entry,
         .occurrences = occurrences};
     enum err err = payload == NULL ? ERR_MEMORY : message_add(&collectors->message, &event);
     if (err == ERR_MEMORY)
@@ -175,17 +216,39 @@ enum err collector_write(struct collector_writer *writer, int64_t time_us, uint6
     return err;
 }
 
-/* What a collector has seen, sent and lost, by its own count and ours. */
-static struct collector_counts counts_of(const struct slot *slot)
+/* What the ledger says of what left the collector. */
+static void add_sent(const struct ledger_entry *entry, struct collector_counts *counts)
 {
+    counts->queued = ledger_queued(entry);
+    counts->accepted = entry->accepted;
+    counts->delivered = entry->delivered;
+    counts->sent = ledger_sum(counts->queued, counts->delivered);
+    for (size_t i = 0; i < LOSS_COUNT; i++)
+        if (loss_stage((enum loss)i) == LOSS_STAGE_OUTBOX)
+            counts->lost[i] = entry->lost[i];
+}
+
+/* What a collector has seen, sent and lost, by its own count, ours and the ledger's. */
+static struct collector_counts counts_of(const struct collectors *collectors, size_t at)
+{
+    const struct slot *slot = &collectors->slots[at];
     struct collector_counts counts = {0};
     if (slot->collector->count != NULL)
         slot->collector->count(slot->state, &counts);
-    counts.seen += slot->counts.seen;
-    counts.sent = slot->counts.sent;
+    counts.seen += slot->counts.seen + slot->before.seen;
     for (size_t i = 0; i < LOSS_COUNT; i++)
-        counts.lost[i] += slot->counts.lost[i];
+        counts.lost[i] += slot->counts.lost[i] + slot->before.lost[i];
+    add_sent(&collectors->ledger->entries[slot->entry], &counts);
     return counts;
+}
+
+void collectors_note(struct collectors *collectors)
+{
+    for (size_t i = 0; i < collectors->count; i++) {
+        struct collector_counts counts = counts_of(collectors, i);
+        ledger_set_collected(
+            collectors->ledger, collectors->slots[i].entry, counts.seen, counts.lost);
+    }
 }
 
 bool collector_tally(const struct collector_writer *writer, size_t at, const char **ret_name,
@@ -194,8 +257,16 @@ bool collector_tally(const struct collector_writer *writer, size_t at, const cha
     if (at >= writer->collectors->count)
         return false;
     *ret_name = writer->collectors->slots[at].collector->name;
-    *ret_counts = counts_of(&writer->collectors->slots[at]);
+    *ret_counts = counts_of(writer->collectors, at);
     return true;
+}
+
+struct ledger_told *collector_told(struct collector_writer *writer, size_t at)
+{
+    struct collectors *collectors = writer->collectors;
+    must(at < collectors->count);
+    collectors->ledger->changed = true;
+    return &collectors->ledger->entries[collectors->slots[at].entry].told;
 }
 
 /* Lets a collector take in what came; returns when it wants to be run again. */
@@ -225,8 +296,8 @@ static void deliver(struct collectors *collectors)
     struct message *message = &collectors->message;
     message_send(message);
     for (size_t i = 0; i < collectors->count; i++) {
-        collectors->slots[i].counts.sent = message->tallies[i].sent;
-        collectors->slots[i].counts.lost[LOSS_OUTBOX] = message->tallies[i].refused;
+        struct slot *slot = &collectors->slots[i];
+        slot->counts.lost[LOSS_OUTBOX] = message->tallies[slot->entry].refused;
     }
     arena_done(&collectors->arena);
     arena_init(&collectors->arena, 0);
@@ -402,18 +473,26 @@ enum err collectors_apply(struct collectors *collectors, const struct settings *
     return ERR_NONE;
 }
 
-static struct json *lost_of(struct arena *arena, const struct collector_counts *counts)
+static bool add_counts(
+    struct arena *arena, struct json *status, const struct collector_counts *counts)
 {
     struct json *lost = json_new(arena, JSON_OBJECT);
     for (size_t i = 0; lost != NULL && i < LOSS_COUNT; i++)
-        if (counts->lost[i] > 0 && !json_set_int(arena, lost, losses[i], (int64_t)counts->lost[i]))
-            return NULL;
-    return lost;
+        if (counts->lost[i] > 0 &&
+            !json_set_int(arena, lost, loss_name((enum loss)i), (int64_t)counts->lost[i]))
+            return false;
+    return json_set_int(arena, status, "seen", (int64_t)counts->seen) &&
+           json_set_int(arena, status, "waiting", (int64_t)counts->waiting) &&
+           json_set_int(arena, status, "queued", (int64_t)counts->queued) &&
+           json_set_int(arena, status, "delivered", (int64_t)counts->delivered) &&
+           json_set_int(arena, status, "sent", (int64_t)counts->sent) &&
+           json_set(arena, status, SPAN_LIT("lost"), lost);
 }
 
-static struct json *status_of(struct slot *slot, struct arena *arena)
+static struct json *status_of(struct collectors *collectors, size_t at, struct arena *arena)
 {
-    struct collector_counts counts = counts_of(slot);
+    struct slot *slot = &collectors->slots[at];
+    struct collector_counts counts = counts_of(collectors, at);
     struct json *status = json_new(arena, JSON_OBJECT);
     bool done =
         status != NULL &&
@@ -421,22 +500,38 @@ static struct json *status_of(struct slot *slot, struct arena *arena)
         json_set_int(arena, status, "starts", (int64_t)slot->starts) &&
         json_set_int(arena, status, "failures", (int64_t)slot->failures) &&
         json_set_int(arena, status, "interval_seconds", slot->interval_us / 1000000) &&
-        json_set_int(arena, status, "seen", (int64_t)counts.seen) &&
-        json_set_int(arena, status, "waiting", (int64_t)counts.waiting) &&
-        json_set_int(arena, status, "sent", (int64_t)counts.sent) &&
-        json_set(arena, status, SPAN_LIT("lost"), lost_of(arena, &counts));
+        add_counts(arena, status, &counts);
     if (done && slot->collector->status != NULL)
         done = slot->collector->status(slot->state, arena, status);
     return done ? status : NULL;
 }
 
+/* What the ledger has of collectors that are not ours. */
+static bool add_absent(
+    const struct collectors *collectors, struct arena *arena, struct json *object)
+{
+    for (size_t i = 0; i < collectors->ledger->count; i++) {
+        const struct ledger_entry *entry = &collectors->ledger->entries[i];
+        struct collector_counts counts = {.seen = entry->seen};
+        if (entry->seen == 0 || json_find_text(object, entry->name) != NULL)
+            continue;
+        memcpy(counts.lost, entry->lost, sizeof(counts.lost));
+        add_sent(entry, &counts);
+        struct json *status = json_new(arena, JSON_OBJECT);
+        if (status == NULL || !json_set_text(arena, status, "state", SPAN_LIT("absent")) ||
+            !add_counts(arena, status, &counts) ||
+            !json_set(arena, object, span_of(entry->name), status))
+            return false;
+    }
+    return true;
+}
+
 enum err collectors_status(struct collectors *collectors, struct arena *arena, struct json *object)
 {
     for (size_t i = 0; i < collectors->count; i++) {
-        struct slot *slot = &collectors->slots[i];
-        struct json *status = status_of(slot, arena);
-        if (!json_set(arena, object, span_of(slot->collector->name), status))
+        struct json *status = status_of(collectors, i, arena);
+        if (!json_set(arena, object, span_of(collectors->slots[i].collector->name), status))
             return ERR_MEMORY;
     }
-    return ERR_NONE;
+    return add_absent(collectors, arena, object) ? ERR_NONE : ERR_MEMORY;
 }

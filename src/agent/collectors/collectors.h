@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "ledger.h"
 #include "settings.h"
 
 struct collectors;
@@ -35,10 +36,16 @@ struct collectors_options {
     uint32_t (*random)(void);   /* for the jitter of the first collection and event ids */
     int64_t first_delay_us;     /* the first collection comes at a random time within this */
     size_t message_limit_bytes; /* of one body; 0: COLLECTORS_MESSAGE_BYTES */
-    /* Takes one finished message (a JSON text, schema docs/reference/events/message.schema.json);
-     * not ERR_NONE: it was not kept, and is counted as lost. */
-    enum err (*deliver)(void *self, struct span body, size_t event_count);
+    /* Takes one finished message (a JSON text, schema docs/reference/events/message.schema.json),
+     * and how many occurrences of whom it stands for, by the entries of `ledger`; not ERR_NONE: it
+     * was not kept, and is counted as lost. */
+    enum err (*deliver)(
+        void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies);
     void *self;
+    /* Where everything is counted; who keeps it books what deliver() takes. It must outlive the
+     * collectors. NULL: one that lives as long as they do, and what deliver() takes counts as
+     * delivered. */
+    struct ledger *ledger;
 };
 
 /* Takes a copy of the options; the clock and the texts must live as long as the collectors. */
@@ -75,10 +82,15 @@ int64_t collectors_run(struct collectors *collectors);
 /* Delivers everything that event-based collectors hold, due or not. */
 void collectors_flush(struct collectors *collectors);
 
+/* Brings the ledger up to date with what the collectors saw since the last message. */
+void collectors_note(struct collectors *collectors);
+
 /*
  * Adds one member a collector: {"state","starts","failures","interval_seconds","seen","waiting",
- * "sent","lost":{reason:n}} and what it says of itself (Process: "source"). Everything seen is
- * waiting, sent or lost; what the kernel dropped ("kernel_buffer") was lost without being seen.
+ * "queued","delivered","sent","lost":{reason:n}} and what it says of itself (Process: "source").
+ * Everything seen is waiting, queued, delivered or lost; what the kernel dropped ("kernel_buffer")
+ * was lost without being seen. The numbers are totals of all runs. What the ledger has of
+ * collectors that this version does not know follows, with "state" "absent".
  */
 enum err collectors_status(
     struct collectors *collectors, struct arena *arena, struct json *object) MUST_USE;

@@ -101,7 +101,7 @@ enum err message_add(struct message *message, const struct message_event *event)
         buf_add_byte(&message->body, ',');
     buf_add(&message->body, buf_span(&message->event));
     message->event_count++;
-    message->packed[event->source] += event->occurrences;
+    message->packed.of[event->source] += event->occurrences;
     return ERR_NONE;
 }
 
@@ -111,13 +111,14 @@ void message_send(struct message *message)
         return;
     buf_add_text(&message->body, MESSAGE_END);
     must(!message->body.failed);
-    enum err err = message->deliver(message->self, buf_span(&message->body), message->event_count);
+    enum err err = message->deliver(
+        message->self, buf_span(&message->body), message->event_count, &message->packed);
     for (size_t i = 0; i < MESSAGE_SOURCES_MAX; i++) {
         if (err == ERR_NONE)
-            message->tallies[i].sent += message->packed[i];
+            message->tallies[i].sent += message->packed.of[i];
         else
-            message->tallies[i].refused += message->packed[i];
-        message->packed[i] = 0;
+            message->tallies[i].refused += message->packed.of[i];
+        message->packed.of[i] = 0;
     }
     message->event_count = 0;
 }

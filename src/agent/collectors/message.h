@@ -13,8 +13,9 @@
 #define GEMEL_MESSAGE_H
 
 #include "json.h"
+#include "ledger.h"
 
-#define MESSAGE_SOURCES_MAX 32u
+#define MESSAGE_SOURCES_MAX LEDGER_ENTRIES_MAX
 
 struct message_tally {
     uint64_t sent;
@@ -24,7 +25,8 @@ struct message_tally {
 struct message {
     size_t limit_bytes;
     uint32_t (*random)(void);
-    enum err (*deliver)(void *self, struct span body, size_t event_count);
+    enum err (*deliver)(
+        void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies);
     void *self;
     int timezone_hours;
     struct message_tally tallies[MESSAGE_SOURCES_MAX];
@@ -32,7 +34,7 @@ struct message {
     struct buf body; /* the message so far, without its end */
     struct buf event;
     size_t event_count;
-    uint64_t packed[MESSAGE_SOURCES_MAX]; /* in `body`, not delivered yet */
+    struct ledger_tallies packed; /* in `body`, not delivered yet */
 };
 
 struct message_event {
@@ -40,7 +42,7 @@ struct message_event {
     int64_t time_us;    /* wall time */
     int64_t interval_s; /* of collection */
     const struct json *payload;
-    size_t source; /* whose tally, below MESSAGE_SOURCES_MAX */
+    size_t source; /* whose tally: its entry in the ledger */
     uint64_t occurrences;
 };
 

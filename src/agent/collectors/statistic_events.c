@@ -3,7 +3,8 @@
  * Says how the collectors fared since the last time: one event a collector, with what it sent and
  * what was lost, by reason. "sent" counts what was handed to the outbox before this moment, so that
  * what shares a message with the statistics, and the statistics themselves, are told of the next
- * time. Added up over all events, the numbers are those of the status.
+ * time. What the outbox lost of it later is told then. What was told is kept with the ledger: added
+ * up over all events, of all runs of the agent, the numbers are those of the status.
  */
 #include "collector.h"
 
@@ -11,15 +12,8 @@
 
 #define COLLECTORS_MAX 32u
 
-/* What was told of one collector so far. */
-struct told {
-    uint64_t sent;
-    uint64_t lost[LOSS_COUNT];
-};
-
 struct statistics {
     size_t room; /* entries of one collection: StatisticEvents_CacheSize */
-    struct told told[COLLECTORS_MAX];
 };
 
 /* What is being written of one collector. */
@@ -47,24 +41,30 @@ static void add_entry(struct report *report, size_t *room, const char *descripti
         report->failed = true;
 }
 
-static void report_differences(
-    struct report *report, size_t *room, struct told *told, const struct collector_counts *counts)
+/* How much a total grew since it was told. */
+static uint64_t more(uint64_t total, uint64_t *told)
 {
-    add_entry(report, room, "sent", counts->sent - told->sent);
-    told->sent = counts->sent;
+    uint64_t difference = total > *told ? total - *told : 0;
+    *told = total;
+    return difference;
+}
+
+static void report_differences(struct report *report, size_t *room, struct ledger_told *told,
+    const struct collector_counts *counts)
+{
+    add_entry(report, room, "sent", more(counts->accepted, &told->sent));
     for (size_t i = 0; i < LOSS_COUNT; i++) {
         char description[64];
-        uint64_t more = counts->lost[i] - told->lost[i];
-        told->lost[i] = counts->lost[i];
-        if (more == 0)
+        uint64_t lost = more(counts->lost[i], &told->lost[i]);
+        if (lost == 0)
             continue;
         snprintf(description, sizeof(description), "dropped: %s", loss_name((enum loss)i));
-        add_entry(report, room, description, more);
+        add_entry(report, room, description, lost);
     }
 }
 
 /* Writes the event of one collector; what has no room in it is counted. */
-static enum err write_one(struct collector_writer *writer, size_t *room, struct told *told,
+static enum err write_one(struct collector_writer *writer, size_t *room, struct ledger_told *told,
     const char *name, const struct collector_counts *counts)
 {
     struct report report = {0};
@@ -98,7 +98,7 @@ static enum err collect(void *state, struct collector_writer *writer, struct why
     while (count < COLLECTORS_MAX && collector_tally(writer, count, &names[count], &counts[count]))
         count++;
     for (size_t i = 0; i < count; i++) {
-        enum err err = write_one(writer, &room, &self->told[i], names[i], &counts[i]);
+        enum err err = write_one(writer, &room, collector_told(writer, i), names[i], &counts[i]);
         if (err != ERR_NONE && first == ERR_NONE)
             first = fail(err, why, "the event about %s: %s", names[i], err_row(err)->text);
     }

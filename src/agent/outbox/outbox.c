@@ -1,98 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "outbox.h"
-
 #include "log.h"
-#include "mem.h"
-#include "segment_priv.h"
+#include "outbox_priv.h"
 
-#include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define PART "outbox"
-#define SEGMENT_NAME_SIZE 32
 
 /* A wall clock that moved against the monotonic one by more than this was set by somebody. */
 #define CLOCK_STEP_US (60 * (int64_t)1000000)
 
-struct segment {
-    struct segment *next; /* younger */
-    int fd;
-    uint64_t first; /* sequence of its first record */
-    uint64_t size;  /* bytes of valid records */
-};
-
-struct cursor {
-    struct segment *segment; /* NULL while there is none */
-    uint64_t offset;
-};
-
-struct outbox {
-    struct outbox_options options;
-    int dir_fd;
-    int lock_fd;
-    int head_fd;
-    struct segment *oldest;
-    struct segment *youngest;
-    struct cursor head;        /* the oldest message kept */
-    struct cursor next;        /* the one to hand out */
-    struct cursor before_next; /* the one handed out last */
-    uint64_t handed_out;       /* messages between the two */
-    uint64_t head_sequence;    /* everything before is done with */
-    uint64_t end_sequence;     /* of the next append */
-    int64_t timeout_us;        /* 0: none */
-    bool unsynced;
-    bool dir_unsynced;
-    /* Messages older than a step of the wall clock are taken to be from that moment. */
-    int64_t clock_offset_us;
-    int64_t step_wall_us;
-    uint64_t step_sequence;
-    struct outbox_counters counters;
-};
-
-static void segment_name(uint64_t first, char ret_name[SEGMENT_NAME_SIZE])
-{
-    snprintf(ret_name, SEGMENT_NAME_SIZE, "%016" PRIx64 ".segment", first);
-}
-
-static void save_head(struct outbox *outbox)
-{
-    /* Not synced: after a loss of power some messages are sent twice, which is allowed. */
-    uint64_t words[2] = {htole64(outbox->head_sequence), htole64(~outbox->head_sequence)};
-    if (pwrite(outbox->head_fd, words, sizeof(words), 0) != (ssize_t)sizeof(words))
-        log_warn(PART, "cannot note what was sent: %s", strerror(errno));
-}
-
-static uint64_t load_head(const struct outbox *outbox)
-{
-    uint64_t words[2];
-    if (pread(outbox->head_fd, words, sizeof(words), 0) != (ssize_t)sizeof(words))
-        return 0;
-    uint64_t sequence = le64toh(words[0]);
-    return sequence == ~le64toh(words[1]) ? sequence : 0;
-}
-
-static void remove_oldest_segment(struct outbox *outbox)
-{
-    char name[SEGMENT_NAME_SIZE];
-    struct segment *segment = outbox->oldest;
-    must(segment != NULL);
-    segment_name(segment->first, name);
-    if (unlinkat(outbox->dir_fd, name, 0) != 0 && errno != ENOENT)
-        log_warn(PART, "removing %s: %s", name, strerror(errno));
-    close(segment->fd);
-    outbox->oldest = segment->next;
-    if (outbox->oldest == NULL)
-        outbox->youngest = NULL;
-    mem_free(segment);
-}
+/* Expiring in one go is bounded, so that a long outage does not keep the loop from its work: in
+ * messages, and a segment, which waits for the disk, is worth many. */
+#define EXPIRE_WORK_AT_ONCE 4096u
+#define EXPIRE_WORK_OF_SEGMENT 256u
 
 /* Moves both cursors off the ends of segments, and removes the segments left behind. */
 static void settle(struct outbox *outbox)
@@ -113,18 +36,85 @@ static void settle(struct outbox *outbox)
         outbox->next = (struct cursor){outbox->next.segment->next, 0};
 }
 
-/* Gives up what stands from an offset to the end of its segment. */
-static void cut(struct outbox *outbox, struct segment *segment, uint64_t offset, uint64_t sequence)
+/* ---- what becomes of messages ---- */
+
+/* The whole ways on which a message leaves. */
+enum fate { FATE_SENT, FATE_EXPIRED, FATE_OVERFLOW, FATE_DAMAGED };
+
+/* Books messages that leave a segment; no more than it has. */
+static void book(struct outbox *outbox, struct segment *segment, enum fate fate, uint64_t count,
+    const struct ledger_tallies *wanted)
 {
-    uint64_t behind = segment->next == NULL ? outbox->end_sequence : segment->next->first;
-    uint64_t lost = behind > sequence ? behind - sequence : 0;
-    log_warn(PART, "%" PRIu64 " damaged messages are dropped", lost);
-    outbox->counters.damaged += lost;
-    outbox->counters.kept -= lost < outbox->counters.kept ? lost : outbox->counters.kept;
-    outbox->counters.kept_bytes -= segment->size - offset;
+    struct ledger *ledger = &outbox->ledger;
+    struct ledger_tallies tallies = *wanted;
+    for (size_t i = 0; i < COUNT_OF(tallies.of); i++) {
+        if (tallies.of[i] > segment->tallies.of[i])
+            tallies.of[i] = segment->tallies.of[i];
+        segment->tallies.of[i] -= tallies.of[i];
+    }
+    static const struct {
+        size_t counter;
+        enum loss loss;
+    } fates[] = {
+        [FATE_SENT] = {offsetof(struct ledger_messages, sent), LOSS_COUNT},
+        [FATE_EXPIRED] = {offsetof(struct ledger_messages, expired), LOSS_EXPIRED},
+        [FATE_OVERFLOW] = {offsetof(struct ledger_messages, overflow), LOSS_OUTBOX_BOUND},
+        [FATE_DAMAGED] = {offsetof(struct ledger_messages, damaged), LOSS_DAMAGED},
+    };
+    uint64_t *counter = (uint64_t *)(void *)((char *)&ledger->messages + fates[fate].counter);
+    *counter = ledger_sum(*counter, count);
+    if (fate == FATE_SENT)
+        ledger_deliver(ledger, &tallies);
+    else
+        ledger_lose(ledger, fates[fate].loss, &tallies);
+    outbox->kept -= count;
+    segment->kept -= count;
+}
+
+static void give_back(struct outbox *outbox, struct segment *segment, uint64_t bytes)
+{
+    outbox->kept_bytes -= bytes;
+    segment->kept_bytes -= bytes;
+}
+
+/* What stands in a segment from its first wanted record to an offset, all of it handed out. */
+static uint64_t handed_out_before(struct outbox *outbox, const struct segment *segment, uint64_t to,
+    uint64_t *ret_bytes, struct ledger_tallies *ret_tallies)
+{
+    struct record record;
+    struct why why;
+    uint64_t count = 0;
+    uint64_t from = outbox->head.segment == segment ? outbox->head.offset : 0;
+    *ret_tallies = (struct ledger_tallies){{0}};
+    *ret_bytes = to - from;
+    for (; from < to && record_read(segment->fd, from, NULL, &record, &why) == ERR_NONE; count++) {
+        struct ledger_tallies tallies;
+        book_tallies(&outbox->ledger, &record, &tallies);
+        for (size_t i = 0; i < COUNT_OF(tallies.of); i++)
+            ret_tallies->of[i] = ledger_sum(ret_tallies->of[i], tallies.of[i]);
+        from += record_size(&record);
+    }
+    return count;
+}
+
+/* Gives up what stands from an offset to the end of its segment. */
+static void cut(struct outbox *outbox, struct segment *segment, uint64_t offset)
+{
+    uint64_t before_bytes;
+    struct ledger_tallies before;
+    uint64_t count = handed_out_before(outbox, segment, offset, &before_bytes, &before);
+    struct ledger_tallies lost = segment->tallies;
+    for (size_t i = 0; i < COUNT_OF(lost.of); i++)
+        lost.of[i] -= before.of[i] < lost.of[i] ? before.of[i] : lost.of[i];
+    uint64_t messages = segment->kept > count ? segment->kept - count : 0;
+    log_warn(PART, "%" PRIu64 " damaged messages are dropped", messages);
+    book(outbox, segment, FATE_DAMAGED, messages, &lost);
+    give_back(outbox, segment,
+        segment->kept_bytes > before_bytes ? segment->kept_bytes - before_bytes : 0);
     segment->size = offset;
     if (ftruncate(segment->fd, (off_t)offset) != 0)
         log_warn(PART, "cutting a damaged segment: %s", strerror(errno));
+    book_save(outbox);
 }
 
 /* Reads the header of the oldest message; false when there is none. */
@@ -139,206 +129,39 @@ static bool peek(struct outbox *outbox, struct record *ret_record)
         if (record_read(head->segment->fd, head->offset, NULL, ret_record, &why) == ERR_NONE)
             return true;
         outbox->handed_out = 0;
-        cut(outbox, head->segment, head->offset, outbox->head_sequence);
+        cut(outbox, head->segment, head->offset);
     }
 }
 
-static void remove_oldest(struct outbox *outbox, const struct record *record)
+static void remove_oldest(struct outbox *outbox, const struct record *record, enum fate fate)
 {
+    struct ledger_tallies tallies;
+    struct segment *segment = outbox->head.segment;
+    book_tallies(&outbox->ledger, record, &tallies);
+    book(outbox, segment, fate, segment->kept > 0 ? 1 : 0, &tallies);
     outbox->head.offset += record_size(record);
     outbox->head_sequence = record->sequence + 1;
-    outbox->counters.kept--;
-    outbox->counters.kept_bytes -= record_size(record);
+    give_back(outbox, segment,
+        record_size(record) < segment->kept_bytes ? record_size(record) : segment->kept_bytes);
     if (outbox->handed_out > 0)
         outbox->handed_out--;
     settle(outbox);
 }
 
-/* ---- opening ---- */
-
-static void close_dir(struct outbox *outbox)
+/* Drops the oldest segment with all that is kept of it: many messages at the price of one. Not the
+ * youngest, which is written to. Returns how many messages went. */
+static uint64_t drop_segment(struct outbox *outbox, enum fate fate)
 {
-    int *fds[] = {&outbox->head_fd, &outbox->lock_fd, &outbox->dir_fd};
-    for (size_t i = 0; i < COUNT_OF(fds); i++) {
-        if (*fds[i] >= 0)
-            close(*fds[i]);
-        *fds[i] = -1;
-    }
-}
-
-static enum err open_dir(struct outbox *outbox, struct why *why)
-{
-    const char *dir = outbox->options.dir;
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return fail(errno == ENOSPC ? ERR_STORAGE_FULL : ERR_IO, why, "making %s: %s", dir,
-            strerror(errno));
-    outbox->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (outbox->dir_fd < 0)
-        return fail(ERR_IO, why, "opening %s: %s", dir, strerror(errno));
-    outbox->lock_fd = openat(outbox->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (outbox->lock_fd < 0)
-        return fail(ERR_IO, why, "opening %s/lock: %s", dir, strerror(errno));
-    if (flock(outbox->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(errno == EWOULDBLOCK ? ERR_REFUSED : ERR_IO, why,
-            "%s is in use: another gemel-agent runs on this state directory", dir);
-    outbox->head_fd = openat(outbox->dir_fd, "head", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (outbox->head_fd < 0)
-        return fail(ERR_IO, why, "opening %s/head: %s", dir, strerror(errno));
-    return ERR_NONE;
-}
-
-static bool first_of_name(const char *name, uint64_t *ret_first)
-{
-    char again[SEGMENT_NAME_SIZE];
-    if (sscanf(name, "%16" SCNx64, ret_first) != 1)
-        return false;
-    segment_name(*ret_first, again);
-    return strcmp(name, again) == 0;
-}
-
-/* Links a segment in, in the order of the sequences. */
-static enum err add_segment(struct outbox *outbox, uint64_t first, int flags, struct why *why)
-{
-    char name[SEGMENT_NAME_SIZE];
-    segment_name(first, name);
-    struct segment *segment = mem_alloc(sizeof(*segment));
-    if (segment == NULL)
-        return fail(ERR_MEMORY, why, "no memory for the outbox");
-    segment->first = first;
-    segment->fd = openat(outbox->dir_fd, name, O_RDWR | O_CLOEXEC | flags, 0600);
-    if (segment->fd < 0) {
-        enum err err = errno == ENOENT                      ? ERR_NOT_FOUND
-                       : errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL
-                                                            : ERR_IO;
-        why_set(why, "opening %s: %s", name, strerror(errno));
-        mem_free(segment);
-        return err;
-    }
-    struct segment **link = &outbox->oldest;
-    while (*link != NULL && (*link)->first < first)
-        link = &(*link)->next;
-    segment->next = *link;
-    *link = segment;
-    if (segment->next == NULL)
-        outbox->youngest = segment;
-    return ERR_NONE;
-}
-
-static enum err find_segments(struct outbox *outbox, struct why *why)
-{
-    DIR *dir = fdopendir(dup(outbox->dir_fd));
-    if (dir == NULL)
-        return fail(ERR_IO, why, "reading %s: %s", outbox->options.dir, strerror(errno));
-    enum err err = ERR_NONE;
-    rewinddir(dir);
-    for (struct dirent *entry = readdir(dir); entry != NULL && err == ERR_NONE;
-         entry = readdir(dir)) {
-        uint64_t first;
-        if (first_of_name(entry->d_name, &first))
-            err = add_segment(outbox, first, 0, why);
-    }
-    closedir(dir);
-    return err;
-}
-
-/* Reads a segment through and counts what is kept; cuts it where a record is not whole. */
-static enum err scan(struct outbox *outbox, struct segment *segment, struct buf *body)
-{
-    struct record record;
-    struct why why;
-    enum err err;
-    while ((err = record_read(segment->fd, segment->size, body, &record, &why)) == ERR_NONE) {
-        if (record.sequence < outbox->end_sequence)
-            break;
-        if (record.sequence >= outbox->head_sequence) {
-            if (outbox->counters.kept == 0)
-                outbox->head = (struct cursor){segment, segment->size};
-            outbox->counters.kept++;
-            outbox->counters.kept_bytes += record_size(&record);
-        }
-        segment->size += record_size(&record);
-        outbox->end_sequence = record.sequence + 1;
-    }
-    if (err == ERR_MEMORY)
-        return err;
-    uint64_t wanted =
-        outbox->end_sequence > outbox->head_sequence ? outbox->end_sequence : outbox->head_sequence;
-    if (segment->next != NULL && segment->next->first > wanted)
-        outbox->counters.damaged += segment->next->first - wanted;
-    if (err == ERR_NOT_FOUND)
-        return ERR_NONE;
-    if (segment->next == NULL)
-        log_info(PART, "a message that was being written when the agent stopped is cut off");
-    if (ftruncate(segment->fd, (off_t)segment->size) != 0)
-        log_warn(PART, "cutting a segment: %s", strerror(errno));
-    return ERR_NONE;
-}
-
-static enum err scan_all(struct outbox *outbox, struct why *why)
-{
-    AUTO(buf_done) struct buf body = BUF_EMPTY;
-    outbox->head_sequence = load_head(outbox);
-    for (struct segment *segment = outbox->oldest; segment != NULL; segment = segment->next) {
-        outbox->end_sequence = segment->first;
-        if (scan(outbox, segment, &body) != ERR_NONE)
-            return fail(ERR_MEMORY, why, "no memory to read the outbox");
-    }
-    if (outbox->end_sequence < outbox->head_sequence)
-        outbox->end_sequence = outbox->head_sequence;
-    if (outbox->end_sequence == 0)
-        outbox->end_sequence = 1;
-    if (outbox->counters.kept == 0) {
-        while (outbox->oldest != NULL)
-            remove_oldest_segment(outbox);
-        outbox->head_sequence = outbox->end_sequence;
-        return ERR_NONE;
-    }
-    while (outbox->oldest != outbox->head.segment)
-        remove_oldest_segment(outbox);
-    outbox->next = outbox->head;
-    if (outbox->counters.damaged > 0)
-        log_warn(PART, "%" PRIu64 " damaged messages are dropped", outbox->counters.damaged);
-    return ERR_NONE;
-}
-
-enum err outbox_open(
-    const struct outbox_options *options, struct outbox **ret_outbox, struct why *why)
-{
-    struct outbox *outbox = mem_alloc(sizeof(*outbox));
-    if (outbox == NULL)
-        return fail(ERR_MEMORY, why, "no memory for the outbox");
-    *outbox = (struct outbox){.options = *options, .dir_fd = -1, .lock_fd = -1, .head_fd = -1};
-    if (outbox->options.max_bytes == 0)
-        outbox->options.max_bytes = OUTBOX_MAX_BYTES_DEFAULT;
-    if (outbox->options.segment_bytes == 0)
-        outbox->options.segment_bytes = outbox->options.max_bytes / 64;
-    outbox->clock_offset_us = clock_wall_us(options->clock) - clock_mono_us(options->clock);
-    enum err err = open_dir(outbox, why);
-    if (err == ERR_NONE)
-        err = find_segments(outbox, why);
-    if (err == ERR_NONE)
-        err = scan_all(outbox, why);
-    if (err != ERR_NONE) {
-        outbox_close(outbox);
-        return err;
-    }
-    *ret_outbox = outbox;
-    return ERR_NONE;
-}
-
-void outbox_close(struct outbox *outbox)
-{
-    if (outbox == NULL)
-        return;
-    outbox_sync(outbox);
-    while (outbox->oldest != NULL) {
-        struct segment *segment = outbox->oldest;
-        outbox->oldest = segment->next;
-        close(segment->fd);
-        mem_free(segment);
-    }
-    close_dir(outbox);
-    mem_free(outbox);
+    struct segment *segment = outbox->head.segment;
+    uint64_t count = segment->kept;
+    must(segment->next != NULL);
+    book(outbox, segment, fate, count, &segment->tallies);
+    give_back(outbox, segment, segment->kept_bytes);
+    outbox->head.offset = segment->size;
+    outbox->head_sequence = segment->next->first;
+    outbox->handed_out -= count < outbox->handed_out ? count : outbox->handed_out;
+    settle(outbox);
+    return count;
 }
 
 /* ---- appending ---- */
@@ -362,6 +185,12 @@ static bool is_gone(const struct segment *segment)
     return fstat(segment->fd, &stat) == 0 && stat.st_nlink == 0;
 }
 
+static void count_unwritten(struct outbox *outbox)
+{
+    outbox->ledger.messages.unwritten = ledger_sum(outbox->ledger.messages.unwritten, 1);
+    outbox->ledger.changed = true;
+}
+
 enum err outbox_renew(struct outbox *outbox, struct why *why)
 {
     outbox_sync(outbox);
@@ -373,10 +202,10 @@ enum err outbox_renew(struct outbox *outbox, struct why *why)
     if (err == ERR_NONE)
         err = begin_segment(outbox, why);
     if (err != ERR_NONE) {
-        outbox->counters.unwritten++;
+        count_unwritten(outbox);
         return err;
     }
-    save_head(outbox);
+    book_save(outbox);
     return ERR_NONE;
 }
 
@@ -384,61 +213,103 @@ static void make_room(struct outbox *outbox, uint64_t size)
 {
     struct record record;
     uint64_t dropped = 0;
-    while (
-        outbox->counters.kept_bytes + size > outbox->options.max_bytes && peek(outbox, &record)) {
-        remove_oldest(outbox, &record);
-        dropped++;
+    while (outbox->kept_bytes + size > outbox->options.max_bytes && peek(outbox, &record)) {
+        const struct segment *segment = outbox->head.segment;
+        uint64_t without = outbox->kept_bytes - segment->kept_bytes;
+        if (segment->next != NULL && without + size > outbox->options.max_bytes) {
+            dropped += drop_segment(outbox, FATE_OVERFLOW);
+        } else {
+            remove_oldest(outbox, &record, FATE_OVERFLOW);
+            dropped++;
+        }
     }
     if (dropped == 0)
         return;
-    outbox->counters.overflow += dropped;
-    save_head(outbox);
+    book_save(outbox);
     log_warn(PART, "full: the oldest %" PRIu64 " messages are dropped", dropped);
 }
 
-static enum err append(struct outbox *outbox, struct span body, uint32_t events, struct why *why)
+/* The segment that takes the next record. */
+static enum err segment_for(
+    struct outbox *outbox, uint64_t size, struct segment **ret_segment, struct why *why)
 {
-    struct record record = {.length = (uint32_t)body.len,
-        .events = events,
-        .sequence = outbox->end_sequence,
-        .wall_us = clock_wall_us(outbox->options.clock)};
-    for (size_t i = 0; i < sizeof(record.id); i += sizeof(uint32_t)) {
-        uint32_t word = outbox->options.random();
-        memcpy(record.id + i, &word, sizeof(word));
-    }
-    uint64_t size = record_size(&record);
-    if (body.len > OUTBOX_MESSAGE_MAX_BYTES || size > outbox->options.max_bytes)
-        return fail(
-            ERR_TOO_LARGE, why, "a message of %zu bytes is more than the outbox takes", body.len);
-    struct segment *segment = outbox->youngest;
-    if (segment != NULL && is_gone(segment))
-        return fail(ERR_NOT_FOUND, why, "%s was removed", outbox->options.dir);
-    make_room(outbox, size);
-    segment = outbox->youngest;
-    if (segment == NULL ||
-        (segment->size > 0 && segment->size + size > outbox->options.segment_bytes)) {
+    const struct segment *youngest = outbox->youngest;
+    if (youngest == NULL ||
+        (youngest->size > 0 && youngest->size + size > outbox->options.segment_bytes)) {
         enum err err = begin_segment(outbox, why);
         if (err != ERR_NONE)
             return err;
-        segment = outbox->youngest;
     }
-    enum err err = record_write(segment->fd, segment->size, &record, body, why);
-    if (err != ERR_NONE)
-        return err;
-    segment->size += size;
-    outbox->end_sequence++;
-    outbox->counters.kept++;
-    outbox->counters.kept_bytes += size;
-    outbox->counters.appended++;
-    outbox->unsynced = true;
+    *ret_segment = outbox->youngest;
     return ERR_NONE;
 }
 
-enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events, struct why *why)
+static void make_record(struct outbox *outbox, size_t body_len, uint32_t events,
+    const struct ledger_tallies *tallies, struct record *ret_record)
 {
-    enum err err = append(outbox, body, events, why);
+    *ret_record = (struct record){.length = (uint32_t)body_len,
+        .events = events,
+        .sequence = outbox->end_sequence,
+        .wall_us = clock_wall_us(outbox->options.clock)};
+    if (tallies != NULL)
+        ret_record->tallies_len =
+            (uint16_t)ledger_write_tallies(&outbox->ledger, tallies, ret_record->tallies);
+    for (size_t i = 0; i < sizeof(ret_record->id); i += sizeof(uint32_t)) {
+        uint32_t word = outbox->options.random();
+        memcpy(ret_record->id + i, &word, sizeof(word));
+    }
+}
+
+/* Counts a record that was written. */
+static void accept(struct outbox *outbox, struct segment *segment, const struct record *record)
+{
+    struct ledger_tallies tallies;
+    book_tallies(&outbox->ledger, record, &tallies);
+    for (size_t i = 0; i < COUNT_OF(tallies.of); i++)
+        segment->tallies.of[i] = ledger_sum(segment->tallies.of[i], tallies.of[i]);
+    ledger_accept(&outbox->ledger, &tallies);
+    outbox->ledger.messages.appended = ledger_sum(outbox->ledger.messages.appended, 1);
+    if (segment->newest_us < record->wall_us)
+        segment->newest_us = record->wall_us;
+    segment->size += record_size(record);
+    segment->kept++;
+    segment->kept_bytes += record_size(record);
+    outbox->kept++;
+    outbox->kept_bytes += record_size(record);
+    outbox->end_sequence++;
+    outbox->unsynced = true;
+    book_save(outbox);
+}
+
+static enum err append(struct outbox *outbox, struct span body, uint32_t events,
+    const struct ledger_tallies *tallies, struct why *why)
+{
+    struct record record;
+    struct segment *segment = outbox->youngest;
+    if (body.len > OUTBOX_MESSAGE_MAX_BYTES)
+        return fail(
+            ERR_TOO_LARGE, why, "a message of %zu bytes is more than the outbox takes", body.len);
+    if (segment != NULL && is_gone(segment))
+        return fail(ERR_NOT_FOUND, why, "%s was removed", outbox->options.dir);
+    make_record(outbox, body.len, events, tallies, &record);
+    if (record_size(&record) > outbox->options.max_bytes)
+        return fail(
+            ERR_TOO_LARGE, why, "a message of %zu bytes is more than the outbox takes", body.len);
+    make_room(outbox, record_size(&record));
+    enum err err = segment_for(outbox, record_size(&record), &segment, why);
+    if (err == ERR_NONE)
+        err = record_write(segment->fd, segment->size, &record, body, why);
+    if (err == ERR_NONE)
+        accept(outbox, segment, &record);
+    return err;
+}
+
+enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
+    const struct ledger_tallies *tallies, struct why *why)
+{
+    enum err err = append(outbox, body, events, tallies, why);
     if (err != ERR_NONE && err != ERR_NOT_FOUND)
-        outbox->counters.unwritten++;
+        count_unwritten(outbox);
     return err;
 }
 
@@ -452,11 +323,6 @@ void outbox_sync(struct outbox *outbox)
 }
 
 /* ---- handing out ---- */
-
-static uint64_t expected_at_next(const struct outbox *outbox)
-{
-    return outbox->head_sequence + outbox->handed_out;
-}
 
 enum err outbox_next(struct outbox *outbox, struct buf *body, struct outbox_message *ret_message)
 {
@@ -472,7 +338,7 @@ enum err outbox_next(struct outbox *outbox, struct buf *body, struct outbox_mess
             return err;
         if (err == ERR_NONE)
             break;
-        cut(outbox, next->segment, next->offset, expected_at_next(outbox));
+        cut(outbox, next->segment, next->offset);
     }
     outbox->before_next = outbox->next;
     outbox->next.offset += record_size(&record);
@@ -501,13 +367,13 @@ void outbox_rewind(struct outbox *outbox)
 void outbox_ack(struct outbox *outbox, uint64_t sequence)
 {
     struct record record;
-    uint64_t before = outbox->counters.sent;
+    bool removed = false;
     while (outbox->handed_out > 0 && peek(outbox, &record) && record.sequence <= sequence) {
-        remove_oldest(outbox, &record);
-        outbox->counters.sent++;
+        remove_oldest(outbox, &record, FATE_SENT);
+        removed = true;
     }
-    if (outbox->counters.sent != before)
-        save_head(outbox);
+    if (removed)
+        book_save(outbox);
 }
 
 /* ---- time ---- */
@@ -530,35 +396,79 @@ static void watch_clock(struct outbox *outbox, int64_t wall_us, int64_t mono_us)
     outbox->step_sequence = outbox->end_sequence;
 }
 
+/* Since when a message waits, as far as this clock can tell. */
+static int64_t since(const struct outbox *outbox, uint64_t sequence, int64_t wall_us)
+{
+    return sequence < outbox->step_sequence ? outbox->step_wall_us : wall_us;
+}
+
+/* Whether everything that is kept of the oldest segment has waited too long. */
+static bool all_expired(const struct outbox *outbox, const struct segment *segment, int64_t now_us)
+{
+    if (segment->next == NULL)
+        return false;
+    bool older = now_us - since(outbox, segment->first, segment->newest_us) >= outbox->timeout_us;
+    uint64_t last = segment->next->first - 1;
+    return older && now_us - since(outbox, last, segment->newest_us) >= outbox->timeout_us;
+}
+
 int64_t outbox_expire(struct outbox *outbox)
 {
     struct record record;
     int64_t wall_us = clock_wall_us(outbox->options.clock);
     int64_t mono_us = clock_mono_us(outbox->options.clock);
-    uint64_t dropped = 0;
+    uint64_t before = outbox->ledger.messages.expired;
+    unsigned work = 0;
     int64_t due = INT64_MAX;
     watch_clock(outbox, wall_us, mono_us);
     while (outbox->timeout_us > 0 && outbox->handed_out == 0 && peek(outbox, &record)) {
-        int64_t since =
-            record.sequence < outbox->step_sequence ? outbox->step_wall_us : record.wall_us;
-        if (wall_us - since < outbox->timeout_us) {
-            due = mono_us + outbox->timeout_us - (wall_us - since);
+        if (work >= EXPIRE_WORK_AT_ONCE) {
+            due = mono_us; /* others want their turn */
             break;
         }
-        remove_oldest(outbox, &record);
-        dropped++;
+        if (all_expired(outbox, outbox->head.segment, wall_us)) {
+            drop_segment(outbox, FATE_EXPIRED);
+            work += EXPIRE_WORK_OF_SEGMENT;
+            continue;
+        }
+        int64_t waited_us = wall_us - since(outbox, record.sequence, record.wall_us);
+        if (waited_us < outbox->timeout_us) {
+            due = mono_us + outbox->timeout_us - waited_us;
+            break;
+        }
+        remove_oldest(outbox, &record, FATE_EXPIRED);
+        work++;
     }
-    if (dropped == 0)
+    if (work == 0)
         return due;
-    outbox->counters.expired += dropped;
-    save_head(outbox);
+    book_save(outbox);
     log_warn(PART,
         "%" PRIu64 " messages waited longer than IothubModule_MessageTimeout and are dropped",
-        dropped);
+        outbox->ledger.messages.expired - before);
     return due;
 }
 
-const struct outbox_counters *outbox_counters(const struct outbox *outbox)
+void outbox_note(struct outbox *outbox)
 {
+    if (outbox->ledger.changed)
+        book_save(outbox);
+}
+
+struct ledger *outbox_ledger(struct outbox *outbox)
+{
+    return &outbox->ledger;
+}
+
+const struct outbox_counters *outbox_counters(struct outbox *outbox)
+{
+    const struct ledger_messages *messages = &outbox->ledger.messages;
+    outbox->counters = (struct outbox_counters){.kept = outbox->kept,
+        .kept_bytes = outbox->kept_bytes,
+        .appended = messages->appended,
+        .sent = messages->sent,
+        .expired = messages->expired,
+        .overflow = messages->overflow,
+        .unwritten = messages->unwritten,
+        .damaged = messages->damaged};
     return &outbox->counters;
 }

@@ -5,7 +5,8 @@
  * keep it drops, oldest first, and counts by reason.
  *
  *   dir/lock            held while a process uses the outbox
- *   dir/head            sequence of the oldest message that is still wanted
+ *   dir/ledger          what became of everything (ledger.h), and which message is the oldest that
+ *                       is still wanted
  *   dir/<hex>.segment   records, appended only; named by the sequence of the first one
  *
  *        acknowledged        handed out          waiting
@@ -18,8 +19,8 @@
 #ifndef GEMEL_OUTBOX_H
 #define GEMEL_OUTBOX_H
 
-#include "buf.h"
 #include "clock.h"
+#include "ledger.h"
 
 #define OUTBOX_MAX_BYTES_DEFAULT (64u << 20)
 #define OUTBOX_MESSAGE_MAX_BYTES (256u << 10)
@@ -42,7 +43,7 @@ struct outbox_message {
     char id[OUTBOX_ID_SIZE]; /* stays the same however often the message is sent */
 };
 
-/* Messages, since the outbox was opened; `kept…` is now. */
+/* Messages, since the directory was made; `kept…` is now. */
 struct outbox_counters {
     uint64_t kept;
     uint64_t kept_bytes;
@@ -65,10 +66,11 @@ void outbox_close(struct outbox *outbox); /* syncs; NULL is fine */
 /* Sets how long a message may wait; the shorter time holds for what waits already. */
 void outbox_set_timeout(struct outbox *outbox, int64_t timeout_us);
 
-/* Appends a message; not ERR_NONE: it is lost and counted, and the outbox is as it was. But with
- * ERR_NOT_FOUND, the directory was removed, it is not counted: outbox_renew(), and once more. */
-enum err outbox_append(
-    struct outbox *outbox, struct span body, uint32_t events, struct why *why) MUST_USE;
+/* Appends a message, and what it stands for (NULL: its events are nobody's); not ERR_NONE: it is
+ * lost and counted, and the outbox is as it was. But with ERR_NOT_FOUND, the directory was removed,
+ * it is not counted: outbox_renew(), and once more. */
+enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
+    const struct ledger_tallies *tallies, struct why *why) MUST_USE;
 
 /* Makes the directory anew after somebody removed it. What waits is sent still, but a crash would
  * lose it. Errors as of outbox_open(), and then the message is counted as lost. */
@@ -93,6 +95,13 @@ int64_t outbox_expire(struct outbox *outbox);
 /* Makes durable what was appended since the last call; nothing to do costs nothing. */
 void outbox_sync(struct outbox *outbox);
 
-const struct outbox_counters *outbox_counters(const struct outbox *outbox);
+/* Writes down what others changed in the ledger; nothing to do costs nothing. */
+void outbox_note(struct outbox *outbox);
+
+/* The ledger that is kept with the messages. Borrowed. */
+struct ledger *outbox_ledger(struct outbox *outbox);
+
+/* Borrowed until the next call. */
+const struct outbox_counters *outbox_counters(struct outbox *outbox);
 
 #endif

@@ -8,7 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static const char magic[4] = "GMO1";
+static const char magic_plain[4] = "GMO1";
+static const char magic_tallies[4] = "GMO2";
 
 struct header {
     char magic[4];
@@ -38,9 +39,18 @@ uint32_t crc32_of(uint32_t crc, struct span bytes)
     return ~crc;
 }
 
-static uint32_t header_crc(const struct header *header, struct span body)
+/* What stands before the body. */
+struct front {
+    struct header header;
+    unsigned char len[RECORD_TALLIES_LEN_SIZE];
+    unsigned char tallies[LEDGER_TALLIES_BYTES];
+};
+_Static_assert(offsetof(struct front, tallies) == RECORD_HEADER_SIZE + RECORD_TALLIES_LEN_SIZE,
+    "the front has no holes");
+
+static uint32_t front_crc(const struct front *front, size_t front_size, struct span body)
 {
-    struct span covered = {(const char *)header + COVERED_FROM, sizeof(*header) - COVERED_FROM};
+    struct span covered = {(const char *)front + COVERED_FROM, front_size - COVERED_FROM};
     return crc32_of(crc32_of(0, covered), body);
 }
 
@@ -56,15 +66,20 @@ static enum err write_failed(int fd, uint64_t offset, int error, struct why *why
 enum err record_write(
     int fd, uint64_t offset, const struct record *record, struct span body, struct why *why)
 {
-    must(record->length == body.len);
-    struct header header = {.length = htole32(record->length),
-        .events = htole32(record->events),
-        .sequence = htole64(record->sequence),
-        .wall_us = htole64((uint64_t)record->wall_us)};
-    memcpy(header.magic, magic, sizeof(magic));
-    memcpy(header.id, record->id, sizeof(header.id));
-    header.crc = htole32(header_crc(&header, body));
-    struct iovec parts[2] = {{&header, sizeof(header)}, {(void *)(uintptr_t)body.ptr, body.len}};
+    must(record->length == body.len && record->tallies_len <= LEDGER_TALLIES_BYTES);
+    struct front front = {.header = {.length = htole32(record->length),
+                              .events = htole32(record->events),
+                              .sequence = htole64(record->sequence),
+                              .wall_us = htole64((uint64_t)record->wall_us)}};
+    size_t front_size = (size_t)(record_size(record) - body.len);
+    uint16_t tallies_len = htole16(record->tallies_len);
+    memcpy(front.header.magic, record->tallies_len == 0 ? magic_plain : magic_tallies,
+        sizeof(magic_plain));
+    memcpy(front.header.id, record->id, sizeof(front.header.id));
+    memcpy(front.len, &tallies_len, sizeof(tallies_len));
+    memcpy(front.tallies, record->tallies, record->tallies_len);
+    front.header.crc = htole32(front_crc(&front, front_size, body));
+    struct iovec parts[2] = {{&front, front_size}, {(void *)(uintptr_t)body.ptr, body.len}};
     ssize_t done;
     do
         done = pwritev(fd, parts, 2, (off_t)offset);
@@ -96,19 +111,20 @@ static enum err read_at(
     return ERR_NONE;
 }
 
-static enum err read_body(
-    int fd, uint64_t offset, const struct header *header, struct buf *body, struct why *why)
+static enum err read_body(int fd, uint64_t offset, const struct front *front, size_t front_size,
+    struct buf *body, struct why *why)
 {
-    uint32_t length = le32toh(header->length);
+    uint32_t length = le32toh(front->header.length);
     size_t len = 0;
     buf_clear(body);
     char *room = buf_reserve(body, length);
     if (room == NULL)
         return fail(ERR_MEMORY, why, "no memory for a message of %u bytes", length);
-    enum err err = read_at(fd, offset + sizeof(*header), room, length, &len, why);
+    enum err err = read_at(fd, offset + front_size, room, length, &len, why);
     if (err != ERR_NONE)
         return err;
-    if (len < length || header_crc(header, (struct span){room, len}) != le32toh(header->crc))
+    if (len < length ||
+        front_crc(front, front_size, (struct span){room, len}) != le32toh(front->header.crc))
         return fail(
             ERR_CORRUPT, why, "the message at byte %llu is damaged", (unsigned long long)offset);
     room[len] = '\0';
@@ -116,26 +132,48 @@ static enum err read_body(
     return ERR_NONE;
 }
 
+/* How much of what was read stands before the body; 0: no record begins there. */
+static size_t front_size_of(const struct front *front, size_t len, uint16_t *ret_tallies_len)
+{
+    uint16_t tallies_len;
+    if (len < sizeof(front->header) || le32toh(front->header.length) > OUTBOX_MESSAGE_MAX_BYTES)
+        return 0;
+    *ret_tallies_len = 0;
+    if (memcmp(front->header.magic, magic_plain, sizeof(magic_plain)) == 0)
+        return sizeof(front->header);
+    memcpy(&tallies_len, front->len, sizeof(tallies_len));
+    tallies_len = le16toh(tallies_len);
+    size_t size = offsetof(struct front, tallies) + tallies_len;
+    if (memcmp(front->header.magic, magic_tallies, sizeof(magic_tallies)) != 0 ||
+        tallies_len == 0 || tallies_len > sizeof(front->tallies) || size > len)
+        return 0;
+    *ret_tallies_len = tallies_len;
+    return size;
+}
+
 enum err record_read(
     int fd, uint64_t offset, struct buf *body, struct record *ret_record, struct why *why)
 {
-    struct header header;
+    struct front front;
     size_t len = 0;
-    enum err err = read_at(fd, offset, (char *)&header, sizeof(header), &len, why);
+    uint16_t tallies_len;
+    enum err err = read_at(fd, offset, (char *)&front, sizeof(front), &len, why);
     if (err != ERR_NONE)
         return err;
     if (len == 0)
         return ERR_NOT_FOUND;
-    if (len < sizeof(header) || memcmp(header.magic, magic, sizeof(magic)) != 0 ||
-        le32toh(header.length) > OUTBOX_MESSAGE_MAX_BYTES)
+    size_t front_size = front_size_of(&front, len, &tallies_len);
+    if (front_size == 0)
         return fail(ERR_CORRUPT, why, "no message begins at byte %llu", (unsigned long long)offset);
-    err = body == NULL ? ERR_NONE : read_body(fd, offset, &header, body, why);
+    err = body == NULL ? ERR_NONE : read_body(fd, offset, &front, front_size, body, why);
     if (err != ERR_NONE)
         return err;
-    *ret_record = (struct record){.length = le32toh(header.length),
-        .events = le32toh(header.events),
-        .sequence = le64toh(header.sequence),
-        .wall_us = (int64_t)le64toh(header.wall_us)};
-    memcpy(ret_record->id, header.id, sizeof(header.id));
+    *ret_record = (struct record){.length = le32toh(front.header.length),
+        .events = le32toh(front.header.events),
+        .sequence = le64toh(front.header.sequence),
+        .wall_us = (int64_t)le64toh(front.header.wall_us),
+        .tallies_len = tallies_len};
+    memcpy(ret_record->id, front.header.id, sizeof(front.header.id));
+    memcpy(ret_record->tallies, front.tallies, tallies_len);
     return ERR_NONE;
 }

@@ -2,18 +2,21 @@
 /*
  * Records in a segment file, little endian, one behind the other:
  *
- *   0      4      8       12      16         24         32        48
- *   | GMO1 | crc  | length | events | sequence | wall_us  | id     | body …
+ *   0      4      8       12      16         24         32   48   50
+ *   | GMO2 | crc  | length | events | sequence | wall_us  | id | n  | n bytes of tallies | body …
  *
- * The checksum (CRC-32, IEEE 802.3) covers everything behind it, so a record is whole or it is
- * none. Nothing here keeps state.
+ * `length` is that of the body. The tallies say how many occurrences of which collector the message
+ * stands for (ledger.h). A record that does not say it is written as in the versions before: GMO1,
+ * and the body begins at 48. The checksum (CRC-32, IEEE 802.3) covers everything behind it, so a
+ * record is whole or it is none. Nothing here keeps state.
  */
 #ifndef GEMEL_SEGMENT_PRIV_H
 #define GEMEL_SEGMENT_PRIV_H
 
-#include "buf.h"
+#include "ledger.h"
 
 #define RECORD_HEADER_SIZE 48u
+#define RECORD_TALLIES_LEN_SIZE 2u
 #define RECORD_ID_SIZE 16u
 
 struct record {
@@ -22,11 +25,14 @@ struct record {
     uint64_t sequence;
     int64_t wall_us;
     unsigned char id[RECORD_ID_SIZE];
+    uint16_t tallies_len; /* 0: it does not say */
+    unsigned char tallies[LEDGER_TALLIES_BYTES];
 };
 
 static inline uint64_t record_size(const struct record *record)
 {
-    return RECORD_HEADER_SIZE + (uint64_t)record->length;
+    uint64_t tallies = record->tallies_len == 0 ? 0 : RECORD_TALLIES_LEN_SIZE + record->tallies_len;
+    return RECORD_HEADER_SIZE + tallies + record->length;
 }
 
 /* Writes a record at an offset; on failure the file ends there again. */

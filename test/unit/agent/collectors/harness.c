@@ -21,7 +21,8 @@ static uint32_t fake_random(void)
     return word = word * 1664525 + 1013904223;
 }
 
-static enum err keep(void *self, struct span body, size_t event_count)
+static enum err keep(
+    void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies UNUSED)
 {
     struct harness *harness = self;
     struct why why = {""};

@@ -75,7 +75,7 @@ static void append_numbers(int from, int to)
     char text[16];
     for (int i = from; i < to; i++) {
         snprintf(text, sizeof(text), "%d", i);
-        assert_int_equal(outbox_append(outbox, span_of(text), 1, NULL), ERR_NONE);
+        assert_int_equal(outbox_append(outbox, span_of(text), 1, NULL, NULL), ERR_NONE);
     }
 }
 
@@ -178,7 +178,7 @@ static void large_messages_make_a_short_window(void **state UNUSED)
     memset(large, '7', sizeof(large));
     for (int i = 0; i < 10; i++)
         assert_int_equal(
-            outbox_append(outbox, (struct span){large, sizeof(large)}, 1, NULL), ERR_NONE);
+            outbox_append(outbox, (struct span){large, sizeof(large)}, 1, NULL, NULL), ERR_NONE);
     sender_connected(sender);
     sender_run(sender);
     assert_int_equal(hub.count, SENDER_WINDOW_BYTES / OUTBOX_MESSAGE_MAX_BYTES);

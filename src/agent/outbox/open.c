@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+#include "mem.h"
+#include "outbox_priv.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void segment_name(uint64_t first, char ret_name[SEGMENT_NAME_SIZE])
+{
+    snprintf(ret_name, SEGMENT_NAME_SIZE, "%016" PRIx64 ".segment", first);
+}
+
+void remove_oldest_segment(struct outbox *outbox)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct segment *segment = outbox->oldest;
+    must(segment != NULL);
+    /* What its records do not say any more, for somebody wrote into them. */
+    for (size_t i = 0; i < COUNT_OF(segment->tallies.of); i++)
+        if (segment->tallies.of[i] > 0) {
+            ledger_lose(&outbox->ledger, LOSS_DAMAGED, &segment->tallies);
+            break;
+        }
+    book_sync(outbox);
+    segment_name(segment->first, name);
+    if (unlinkat(outbox->dir_fd, name, 0) != 0 && errno != ENOENT)
+        log_warn(PART, "removing %s: %s", name, strerror(errno));
+    close(segment->fd);
+    outbox->oldest = segment->next;
+    if (outbox->oldest == NULL)
+        outbox->youngest = NULL;
+    mem_free(segment);
+}
+
+/* ---- opening ---- */
+
+void close_dir(struct outbox *outbox)
+{
+    int *fds[] = {&outbox->book.fd, &outbox->lock_fd, &outbox->dir_fd};
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+enum err open_dir(struct outbox *outbox, struct why *why)
+{
+    const char *dir = outbox->options.dir;
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return fail(errno == ENOSPC ? ERR_STORAGE_FULL : ERR_IO, why, "making %s: %s", dir,
+            strerror(errno));
+    outbox->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (outbox->dir_fd < 0)
+        return fail(ERR_IO, why, "opening %s: %s", dir, strerror(errno));
+    outbox->lock_fd = openat(outbox->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (outbox->lock_fd < 0)
+        return fail(ERR_IO, why, "opening %s/lock: %s", dir, strerror(errno));
+    if (flock(outbox->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(errno == EWOULDBLOCK ? ERR_REFUSED : ERR_IO, why,
+            "%s is in use: another gemel-agent runs on this state directory", dir);
+    outbox->book.fd = openat(outbox->dir_fd, "ledger", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (outbox->book.fd < 0)
+        return fail(ERR_IO, why, "opening %s/ledger: %s", dir, strerror(errno));
+    return ERR_NONE;
+}
+
+static bool first_of_name(const char *name, uint64_t *ret_first)
+{
+    char again[SEGMENT_NAME_SIZE];
+    if (sscanf(name, "%16" SCNx64, ret_first) != 1)
+        return false;
+    segment_name(*ret_first, again);
+    return strcmp(name, again) == 0;
+}
+
+enum err add_segment(struct outbox *outbox, uint64_t first, int flags, struct why *why)
+{
+    char name[SEGMENT_NAME_SIZE];
+    segment_name(first, name);
+    struct segment *segment = mem_alloc(sizeof(*segment));
+    if (segment == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the outbox");
+    *segment = (struct segment){.first = first};
+    segment->fd = openat(outbox->dir_fd, name, O_RDWR | O_CLOEXEC | flags, 0600);
+    if (segment->fd < 0) {
+        enum err err = errno == ENOENT                      ? ERR_NOT_FOUND
+                       : errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL
+                                                            : ERR_IO;
+        why_set(why, "opening %s: %s", name, strerror(errno));
+        mem_free(segment);
+        return err;
+    }
+    struct segment **link = &outbox->oldest;
+    while (*link != NULL && (*link)->first < first)
+        link = &(*link)->next;
+    segment->next = *link;
+    *link = segment;
+    if (segment->next == NULL)
+        outbox->youngest = segment;
+    return ERR_NONE;
+}
+
+static enum err find_segments(struct outbox *outbox, struct why *why)
+{
+    DIR *dir = fdopendir(dup(outbox->dir_fd));
+    if (dir == NULL)
+        return fail(ERR_IO, why, "reading %s: %s", outbox->options.dir, strerror(errno));
+    enum err err = ERR_NONE;
+    rewinddir(dir);
+    for (struct dirent *entry = readdir(dir); entry != NULL && err == ERR_NONE;
+         entry = readdir(dir)) {
+        uint64_t first;
+        if (first_of_name(entry->d_name, &first))
+            err = add_segment(outbox, first, 0, why);
+    }
+    closedir(dir);
+    return err;
+}
+
+/* What is found in the segments. */
+struct found {
+    struct buf body;
+    bool known; /* the ledger was read, and ended at: */
+    uint64_t end;
+    uint64_t appended; /* messages that the ledger has not heard of */
+    uint64_t missing;  /* messages between the sequences, if there is no ledger to tell */
+    struct ledger_tallies unheard;
+    struct ledger_tallies queued;
+};
+
+static void add_tallies(struct ledger_tallies *to, const struct ledger_tallies *tallies)
+{
+    for (size_t i = 0; i < COUNT_OF(to->of); i++)
+        to->of[i] = ledger_sum(to->of[i], tallies->of[i]);
+}
+
+/* Counts a record that is still wanted. */
+static void keep(struct outbox *outbox, struct segment *segment, const struct record *record,
+    struct found *found)
+{
+    struct ledger_tallies tallies;
+    book_tallies(&outbox->ledger, record, &tallies);
+    if (outbox->kept == 0)
+        outbox->head = (struct cursor){segment, segment->size};
+    outbox->kept++;
+    outbox->kept_bytes += record_size(record);
+    segment->kept++;
+    segment->kept_bytes += record_size(record);
+    add_tallies(&segment->tallies, &tallies);
+    add_tallies(&found->queued, &tallies);
+    if (record->sequence >= found->end) {
+        found->appended++;
+        add_tallies(&found->unheard, &tallies);
+    }
+}
+
+/* Reads a segment through and counts what is kept; cuts it where a record is not whole. */
+static enum err scan(struct outbox *outbox, struct segment *segment, struct found *found)
+{
+    struct record record;
+    struct why why;
+    enum err err;
+    while (
+        (err = record_read(segment->fd, segment->size, &found->body, &record, &why)) == ERR_NONE) {
+        if (record.sequence < outbox->end_sequence)
+            break;
+        if (record.sequence >= outbox->head_sequence)
+            keep(outbox, segment, &record, found);
+        segment->size += record_size(&record);
+        if (segment->newest_us < record.wall_us)
+            segment->newest_us = record.wall_us;
+        outbox->end_sequence = record.sequence + 1;
+    }
+    if (err == ERR_MEMORY)
+        return err;
+    uint64_t wanted =
+        outbox->end_sequence > outbox->head_sequence ? outbox->end_sequence : outbox->head_sequence;
+    if (segment->next != NULL && segment->next->first > wanted)
+        found->missing += segment->next->first - wanted;
+    if (err == ERR_NOT_FOUND)
+        return ERR_NONE;
+    if (segment->next == NULL)
+        log_info(PART, "a message that was being written when the agent stopped is cut off");
+    if (ftruncate(segment->fd, (off_t)segment->size) != 0)
+        log_warn(PART, "cutting a segment: %s", strerror(errno));
+    return ERR_NONE;
+}
+
+/* Makes the ledger agree with what was found. */
+static void balance(struct outbox *outbox, const struct found *found)
+{
+    struct ledger_messages *messages = &outbox->ledger.messages;
+    uint64_t gone = ledger_sum(ledger_sum(messages->sent, messages->expired),
+        ledger_sum(messages->overflow, messages->damaged));
+    messages->appended = ledger_sum(messages->appended, found->appended);
+    if (!found->known)
+        messages->appended = ledger_sum(messages->appended, found->missing);
+    uint64_t known = ledger_sum(gone, outbox->kept);
+    uint64_t lost = messages->appended > known ? messages->appended - known : 0;
+    messages->damaged = ledger_sum(messages->damaged, lost);
+    messages->appended = ledger_sum(known, lost);
+    ledger_balance(&outbox->ledger, &found->unheard, &found->queued);
+    if (lost > 0)
+        log_warn(PART, "%" PRIu64 " damaged messages are dropped", lost);
+}
+
+/* Where the versions before the ledger noted what was done with. */
+static uint64_t old_head(const struct outbox *outbox)
+{
+    uint64_t words[2] = {0, 0};
+    int fd = openat(outbox->dir_fd, "head", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    bool whole = pread(fd, words, sizeof(words), 0) == (ssize_t)sizeof(words);
+    close(fd);
+    return whole && le64toh(words[0]) == ~le64toh(words[1]) ? le64toh(words[0]) : 0;
+}
+
+static void load_ledger(struct outbox *outbox, struct found *found)
+{
+    found->known = book_load(&outbox->book, &outbox->ledger, &outbox->head_sequence, &found->end);
+    if (found->known)
+        return;
+    outbox->head_sequence = old_head(outbox);
+    if (outbox->oldest != NULL && outbox->head_sequence == 0)
+        log_warn(PART, "what became of earlier messages is not known: counting begins anew");
+}
+
+static enum err scan_all(struct outbox *outbox, struct why *why)
+{
+    struct found found = {.known = false};
+    enum err err = ERR_NONE;
+    load_ledger(outbox, &found);
+    for (struct segment *segment = outbox->oldest; segment != NULL && err == ERR_NONE;
+         segment = segment->next) {
+        outbox->end_sequence = segment->first;
+        err = scan(outbox, segment, &found);
+    }
+    buf_done(&found.body);
+    if (err != ERR_NONE)
+        return fail(ERR_MEMORY, why, "no memory to read the outbox");
+    if (outbox->end_sequence < outbox->head_sequence)
+        outbox->end_sequence = outbox->head_sequence;
+    if (outbox->end_sequence == 0)
+        outbox->end_sequence = 1;
+    balance(outbox, &found);
+    if (outbox->kept == 0)
+        outbox->head_sequence = outbox->end_sequence;
+    book_save(outbox);
+    unlinkat(outbox->dir_fd, "head", 0);
+    while (outbox->oldest != NULL && outbox->oldest != outbox->head.segment)
+        remove_oldest_segment(outbox);
+    outbox->next = outbox->head;
+    return ERR_NONE;
+}
+
+enum err outbox_open(
+    const struct outbox_options *options, struct outbox **ret_outbox, struct why *why)
+{
+    struct outbox *outbox = mem_alloc(sizeof(*outbox));
+    if (outbox == NULL)
+        return fail(ERR_MEMORY, why, "no memory for the outbox");
+    *outbox = (struct outbox){.options = *options, .dir_fd = -1, .lock_fd = -1, .book.fd = -1};
+    if (outbox->options.max_bytes == 0)
+        outbox->options.max_bytes = OUTBOX_MAX_BYTES_DEFAULT;
+    if (outbox->options.segment_bytes == 0)
+        outbox->options.segment_bytes = outbox->options.max_bytes / 64;
+    outbox->clock_offset_us = clock_wall_us(options->clock) - clock_mono_us(options->clock);
+    enum err err = open_dir(outbox, why);
+    if (err == ERR_NONE)
+        err = find_segments(outbox, why);
+    if (err == ERR_NONE)
+        err = scan_all(outbox, why);
+    if (err != ERR_NONE) {
+        outbox_close(outbox);
+        return err;
+    }
+    outbox->opened = true;
+    *ret_outbox = outbox;
+    return ERR_NONE;
+}
+
+void outbox_close(struct outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    outbox_sync(outbox);
+    if (outbox->opened)
+        book_sync(outbox);
+    while (outbox->oldest != NULL) {
+        struct segment *segment = outbox->oldest;
+        outbox->oldest = segment->next;
+        close(segment->fd);
+        mem_free(segment);
+    }
+    close_dir(outbox);
+    mem_free(outbox);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the outbox share: the segments in memory, and the book on disk.
+ *
+ *   dir/ledger    two slots of 16 KiB, written in turn; the newer one that is whole holds
+ *
+ *   0      4      8        12  16           24     32    40
+ *   | GML1 | crc  | length | 0 | generation | head | end | ledger_encode() …
+ *
+ * The book is written in place on every change of what the outbox holds, after the record and
+ * before a segment is removed. So after a kill it is the truth but for records from `end` on, which
+ * are found by looking. It is made durable before a segment is removed: after a loss of power it
+ * may be older than the segments, and messages are sent twice, but it never misses what was
+ * delivered.
+ */
+#ifndef GEMEL_OUTBOX_PRIV_H
+#define GEMEL_OUTBOX_PRIV_H
+
+#include "ledger.h"
+#include "outbox.h"
+#include "segment_priv.h"
+
+#define PART "outbox"
+#define SEGMENT_NAME_SIZE 32
+
+struct segment {
+    struct segment *next; /* younger */
+    int fd;
+    uint64_t first;                /* sequence of its first record */
+    uint64_t size;                 /* bytes of valid records */
+    uint64_t kept;                 /* records that are still wanted */
+    uint64_t kept_bytes;           /* of those */
+    int64_t newest_us;             /* the latest time of a record */
+    struct ledger_tallies tallies; /* of the records that are still wanted */
+};
+
+struct cursor {
+    struct segment *segment; /* NULL while there is none */
+    uint64_t offset;
+};
+
+struct book {
+    int fd;
+    unsigned slot; /* the one written last */
+    uint64_t generation;
+    bool unsynced;
+};
+
+struct outbox {
+    struct outbox_options options;
+    int dir_fd;
+    int lock_fd;
+    struct book book;
+    struct ledger ledger;
+    struct segment *oldest;
+    struct segment *youngest;
+    struct cursor head;        /* the oldest message kept */
+    struct cursor next;        /* the one to hand out */
+    struct cursor before_next; /* the one handed out last */
+    uint64_t handed_out;       /* messages between the two */
+    uint64_t head_sequence;    /* everything before is done with */
+    uint64_t end_sequence;     /* of the next append */
+    int64_t timeout_us;        /* 0: none */
+    bool opened;               /* and so may be written down */
+    bool unsynced;
+    bool dir_unsynced;
+    /* Messages older than a step of the wall clock are taken to be from that moment. */
+    int64_t clock_offset_us;
+    int64_t step_wall_us;
+    uint64_t step_sequence;
+    uint64_t kept;
+    uint64_t kept_bytes;
+    struct outbox_counters counters; /* as last handed out */
+};
+
+/* ---- book.c ---- */
+
+/* Reads the newer of the slots that are whole; false: neither is, and the ledger is empty. */
+bool book_load(
+    struct book *book, struct ledger *ret_ledger, uint64_t *ret_head, uint64_t *ret_end) MUST_USE;
+/* A failure is logged. */
+void book_save(struct outbox *outbox);
+void book_sync(struct outbox *outbox);
+
+/* What a record stands for; of one that does not say, its events are LEDGER_OTHER's. */
+void book_tallies(
+    struct ledger *ledger, const struct record *record, struct ledger_tallies *ret_tallies);
+
+/* ---- open.c ---- */
+
+enum err open_dir(struct outbox *outbox, struct why *why);
+void close_dir(struct outbox *outbox);
+/* Links a segment in, in the order of the sequences. */
+enum err add_segment(struct outbox *outbox, uint64_t first, int flags, struct why *why);
+void remove_oldest_segment(struct outbox *outbox);
+
+#endif
