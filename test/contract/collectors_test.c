@@ -148,7 +148,7 @@ static void it_runs_with_the_defaults_and_is_silent_when_disabled(void **state U
         apply(collectors, &settings);
         (void)collectors_run(collectors);
         if (all[i]->snapshot)
-            assert_int_equal(messages, 1);
+            assert_true(messages > 0);
         settings.values[all[i]->disabled].number = 1;
         apply(collectors, &settings);
         messages = 0;

@@ -36,8 +36,7 @@ static uint32_t version_number(void)
     return (uint32_t)((major & 0xff) << 24 | (minor & 0xff) << 16 | (patch & 0xffff));
 }
 
-/* A random UUID (RFC 9562, version 4). */
-static void add_uuid(struct buf *out, uint32_t (*random)(void))
+void message_add_uuid(struct buf *out, uint32_t (*random)(void))
 {
     uint32_t a = random(), b = random(), c = random(), d = random();
     buf_add_format(out,
@@ -56,7 +55,7 @@ static void write_event(struct message *message, const struct message_event *eve
     struct buf *out = &message->event;
     buf_clear(out);
     buf_add_text(out, "{\"id\":\"");
-    add_uuid(out, message->random);
+    message_add_uuid(out, message->random);
     buf_add_format(out,
         "\",\"time\":%" PRIu32 ",\"collection_interval\":%" PRIu32 ",\"payload_type\":\"%s\""
         ",\"payload\":",

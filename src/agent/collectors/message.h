@@ -56,6 +56,9 @@ enum err message_add(struct message *message, const struct message_event *event)
 /* Delivers what is packed. */
 void message_send(struct message *message);
 
+/* Adds a random UUID (RFC 9562, version 4). */
+void message_add_uuid(struct buf *out, uint32_t (*random)(void));
+
 /* The offset of local time from UTC at a moment, in whole hours, rounded toward zero. */
 int message_timezone_hours(int64_t wall_us);
 

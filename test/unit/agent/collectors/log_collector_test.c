@@ -212,7 +212,7 @@ static void hostile_bytes_become_valid_json(void **state)
         memset(text, i, sizeof(text));
         log_warn("p", "%.*s", (int)sizeof(text), text);
     }
-    pass_a_day(f); /* the harness parses each message */
+    pass_a_day(f);                            /* the harness parses each message */
     assert_in_range(sent_count(f), 240, 256); /* as many as have room in the bytes */
 }
 
