@@ -36,6 +36,8 @@ static bool is_type(const struct json *value, struct span type)
         return value->kind == JSON_OBJECT;
     if (span_is(type, "array"))
         return value->kind == JSON_ARRAY;
+    if (span_is(type, "boolean"))
+        return json_is(value, JSON_BOOL);
     if (span_is(type, "string"))
         return value->kind == JSON_STRING;
     if (span_is(type, "boolean"))

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The events of what is in the watched directories. */
+#include "file_watch_priv.h"
+#include "log.h"
+#include "mem.h"
+
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define TOLD (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO)
+/* The kernel tells of departure and arrival one right after the other. */
+#define MOVE_US INT64_C(200000)
+/* A turn takes in so much, then others have theirs. */
+#define READS_MAX 64u
+
+uint64_t queue_mark(const struct queue *queue)
+{
+    int waiting = 0;
+    if (ioctl(queue->fd, FIONREAD, &waiting) != 0 || waiting < 0)
+        waiting = 0;
+    return queue->read + (uint64_t)waiting;
+}
+
+bool contents_is_there(struct file_watch *watch, const struct file_node *node)
+{
+    bool cut;
+    struct stat stat;
+    file_tree_path(node, SPAN_NONE, watch->path, &cut);
+    return !cut && lstat(watch->path, &stat) == 0 && stat.st_dev == node->device &&
+           stat.st_ino == node->inode;
+}
+
+/* ---- moves ---- */
+
+static void remember_departure(
+    struct file_watch *watch, uint32_t cookie, const struct file_node *node, struct span name)
+{
+    bool cut;
+    struct departure *departure = &watch->departures[watch->departure_at++ % DEPARTURES];
+    mem_free(departure->path);
+    departure->cookie = cookie;
+    departure->path = mem_text(file_tree_path(node, name, watch->path, &cut));
+}
+
+static const char *find_departure(const struct file_watch *watch, uint32_t cookie)
+{
+    for (size_t i = 0; i < DEPARTURES; i++)
+        if (watch->departures[i].cookie == cookie)
+            return watch->departures[i].path;
+    return NULL;
+}
+
+/* A directory departs: its watches stay until it arrives, or does not. */
+static void depart(struct file_watch *watch, struct file_node *child, uint32_t cookie)
+{
+    bool cut;
+    struct span path = file_tree_path(child, SPAN_NONE, watch->path, &cut);
+    if (!file_tree_move(&watch->tree, child, NULL, path)) {
+        scan_forget(watch, child);
+        return;
+    }
+    child->cookie = cookie;
+    child->move_due_us = clock_mono_us(watch->options.clock) + MOVE_US;
+    child->move_next = watch->moving;
+    watch->moving = child;
+}
+
+static struct file_node *take_moving(struct file_watch *watch, uint32_t cookie)
+{
+    for (struct file_node **at = &watch->moving; *at != NULL; at = &(*at)->move_next) {
+        struct file_node *node = *at;
+        if (node->cookie != cookie)
+            continue;
+        *at = node->move_next;
+        node->cookie = 0;
+        return node;
+    }
+    return NULL;
+}
+
+static void enter(struct file_watch *watch, struct file_node *node, struct span name, bool loud)
+{
+    bool cut;
+    file_tree_path(node, name, watch->path, &cut);
+    if (!cut)
+        scan_enter(watch, node, name, AT_FDCWD, watch->path, loud);
+}
+
+/* `known`: it comes from a watched directory. */
+static void arrive(
+    struct file_watch *watch, struct file_node *node, struct span name, uint32_t cookie, bool known)
+{
+    struct file_node *moved = take_moving(watch, cookie);
+    if (moved == NULL) {
+        /* What it holds is no news, unless it went on before it could be looked through. */
+        enter(watch, node, name, known);
+        return;
+    }
+    struct file_node *replaced = file_tree_child(&watch->tree, node, name);
+    if (replaced != NULL)
+        scan_forget(watch, replaced);
+    if (!file_tree_move(&watch->tree, moved, node, name))
+        scan_forget(watch, moved);
+    else
+        scan_again_below(watch, moved);
+}
+
+int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us)
+{
+    int64_t next_us = INT64_MAX;
+    bool drained = queue_mark(&watch->contents) == watch->contents.done;
+    for (struct file_node *node = watch->moving, *next; node != NULL; node = next) {
+        next = node->move_next;
+        if (node->move_due_us <= now_us && drained)
+            scan_forget(watch, node);
+        else if (node->move_due_us < next_us)
+            next_us = node->move_due_us > now_us ? node->move_due_us : now_us;
+    }
+    return next_us;
+}
+
+/* ---- events ---- */
+
+/* Of a watched directory or file itself. In a watched directory, that one tells of it too. */
+static void take_own(struct file_watch *watch, struct file_node *node, uint32_t mask)
+{
+    const struct watch_root *root = watch->roots;
+    while (root != NULL && root->node != node)
+        root = root->next;
+    if ((mask & IN_IGNORED) != 0) {
+        watch->settle_wanted = watch->settle_wanted || root != NULL;
+        scan_forget(watch, node);
+        return;
+    }
+    if (root == NULL || root->in_other || (mask & TOLD) == 0)
+        return;
+    /* A file that is removed changes its metadata, too: the number of its links. */
+    struct stat stat;
+    bool there =
+        (mask & IN_ATTRIB) == 0 || (lstat(root->route.real, &stat) == 0 &&
+                                       stat.st_ino == node->inode && stat.st_dev == node->device);
+    if (there)
+        file_watch_tell(watch, mask & TOLD, (mask & IN_ISDIR) != 0, node, SPAN_NONE, NULL);
+}
+
+/* A directory went from its place, unless that is another by now: we may be late. */
+static void lose_child(struct file_watch *watch, struct file_node *node, struct span name,
+    uint32_t mask, uint32_t cookie)
+{
+    struct file_node *child = file_tree_child(&watch->tree, node, name);
+    if (child == NULL || contents_is_there(watch, child))
+        return;
+    if ((mask & IN_MOVED_FROM) != 0)
+        depart(watch, child, cookie);
+    else
+        scan_forget(watch, child);
+}
+
+static void take_named(struct file_watch *watch, struct file_node *node, uint32_t mask,
+    uint32_t cookie, struct span name)
+{
+    const char *from = (mask & IN_MOVED_TO) != 0 ? find_departure(watch, cookie) : NULL;
+    bool directory = (mask & IN_ISDIR) != 0;
+    bool inner = directory && watch->recursive;
+    if ((mask & (IN_CREATE | IN_MOVED_TO)) != 0)
+        found_take(watch, node, name);
+    file_watch_tell(watch, mask & TOLD, directory, node, name, from);
+    if ((mask & IN_MOVED_FROM) != 0)
+        remember_departure(watch, cookie, node, name);
+    if (inner && (mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
+        lose_child(watch, node, name, mask, cookie);
+    else if (inner && (mask & IN_CREATE) != 0)
+        enter(watch, node, name, true);
+    else if (inner && (mask & IN_MOVED_TO) != 0)
+        arrive(watch, node, name, cookie, from != NULL);
+}
+
+static void take_event(struct file_watch *watch, const struct inotify_event *event)
+{
+    if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        watch->state.overflows++;
+        watch->sweep_wanted = true;
+        watch->sweep_loud = true;
+        return;
+    }
+    struct file_node *node = file_tree_by_watch(&watch->tree, event->wd);
+    if (node == NULL)
+        return;
+    struct span name = event->len == 0 ? SPAN_NONE : span_of(event->name);
+    if (name.len == 0)
+        take_own(watch, node, event->mask);
+    else if ((event->mask & TOLD) != 0)
+        take_named(watch, node, event->mask, event->cookie, name);
+}
+
+void contents_read(struct file_watch *watch)
+{
+    struct queue *queue = &watch->contents;
+    for (unsigned reads = 0; reads < READS_MAX; reads++) {
+        ssize_t got = read(queue->fd, watch->bytes, sizeof(watch->bytes));
+        if (got <= 0)
+            break;
+        queue->read += (uint64_t)got;
+        for (size_t at = 0; at + sizeof(struct inotify_event) <= (size_t)got;) {
+            const struct inotify_event *event =
+                (const struct inotify_event *)(const void *)(watch->bytes + at);
+            at += sizeof(*event) + event->len;
+            queue->done += sizeof(*event) + event->len;
+            take_event(watch, event);
+            scan_run(watch);
+            found_expire(watch, queue->done);
+        }
+    }
+}
+
+void contents_done(struct file_watch *watch)
+{
+    for (size_t i = 0; i < DEPARTURES; i++)
+        mem_free(watch->departures[i].path);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the three files of file_watch.h share: file_watch.c has the paths and the turn, contents the
+ * events of what is in them, scan the looks through directories. */
+#ifndef GEMEL_FILE_WATCH_PRIV_H
+#define GEMEL_FILE_WATCH_PRIV_H
+
+#include "file_route.h"
+#include "file_watch.h"
+
+#define WATCH_PART "filesystem"
+#define FOUND_BUCKETS 1024u
+#define DEPARTURES 16u
+#define READ_BYTES 16384u
+
+/* A path of the settings. */
+struct watch_root {
+    struct watch_root *next;
+    char *path;
+    struct file_route route;
+    struct file_node *node; /* NULL: not there, or what is in it is watched as a part of another */
+    bool known;             /* the route was walked */
+    bool dirty;
+    bool wanted;   /* by the settings; else it goes */
+    bool told;     /* what happened at the path's end was told, since the last walk */
+    bool quiet;    /* what is in it is no news */
+    bool in_other; /* what happens at its end is told as a part of another */
+    uint64_t told_until;
+};
+
+/* What a look found, until what waited in the queue has passed. */
+struct found {
+    struct found *chain;
+    struct found *next; /* found later */
+    struct file_node *node;
+    uint64_t hash;
+    uint64_t until;
+    bool directory;
+    bool told; /* by its event */
+    char name[];
+};
+
+/* Something that was moved away from a watched directory: what its arrival tells. */
+struct departure {
+    uint32_t cookie;
+    char *path;
+};
+
+/* An inotify queue, in bytes since the beginning: an event whose end lies behind a mark came after
+ * the mark was taken. */
+struct queue {
+    int fd;
+    uint64_t read;
+    uint64_t done;
+};
+
+struct file_watch {
+    struct file_watch_options options;
+    struct queue contents;
+    struct queue routes;
+    int mounts_fd; /* /proc/self/mountinfo: asked whether it changed */
+    int mounts_poll_fd;
+    int mounts_wake_fd; /* readable when it did: an epoll that has another descriptor of it */
+    uint64_t mounts;    /* at or below our paths, as a number */
+    struct file_tree tree;
+    struct watch_root *roots;
+    bool recursive;
+    size_t watches_max;
+    struct file_watch_state state;
+
+    bool settle_wanted;
+    uint64_t settle_at; /* of contents: what waited before a path changed is taken in before */
+    bool sweep_wanted;
+    bool sweep_loud;
+    int64_t sweep_not_before_us;
+    bool sweeping;
+    unsigned generation;
+    bool want_told; /* that watches ran out was logged */
+
+    struct file_node *scan_first;
+    struct file_node *scan_last;
+    struct found *found_first;
+    struct found *found_last;
+    size_t found_count;
+    struct found *found[FOUND_BUCKETS];
+    struct file_node *moving;
+    struct departure departures[DEPARTURES];
+    size_t departure_at;
+
+    _Alignas(8) char bytes[READ_BYTES];
+    char path[FILE_PATH_MAX];
+};
+
+/* Where the queue ends now. */
+uint64_t queue_mark(const struct queue *queue);
+
+/* Tells of what is called `name` in a node (empty: of the node itself). */
+void file_watch_tell(struct file_watch *watch, uint32_t mask, bool directory,
+    const struct file_node *node, struct span name, const char *moved_from);
+
+/* ---- scan ---- */
+
+/* Watches what an O_PATH descriptor is of; negative if that cannot be, which is counted. */
+int scan_watch_fd(struct file_watch *watch, int fd);
+
+/* Watches a directory in a watched one, and queues it to be looked through. `at_fd`, `at_name`:
+ * how it is opened. `loud`: what is in it is news. */
+void scan_enter(struct file_watch *watch, struct file_node *parent, struct span name, int at_fd,
+    const char *at_name, bool loud);
+
+void scan_queue(struct file_watch *watch, struct file_node *node, bool loud);
+
+/* Looks through what is queued. */
+void scan_run(struct file_watch *watch);
+
+/* Queues what could not be looked through at its old place. */
+void scan_again_below(struct file_watch *watch, struct file_node *node);
+
+/* Looks through everything, enters what is new, forgets what is gone. `loud`: what is new is told.
+ */
+void scan_sweep(struct file_watch *watch, bool loud);
+
+/* Ends the watches of a node and of all below it. */
+void scan_forget(struct file_watch *watch, struct file_node *node);
+
+/* An event tells of what a look has found. */
+void found_take(struct file_watch *watch, const struct file_node *node, struct span name);
+/* Tells of what was found and of which no event came. */
+void found_expire(struct file_watch *watch, uint64_t done);
+
+/* ---- contents ---- */
+
+/* Takes in what came, as far as `contents` was read in one turn. */
+void contents_read(struct file_watch *watch);
+/* Forgets what was moved away and arrived nowhere; returns when to ask again. */
+int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us);
+void contents_done(struct file_watch *watch);
+
+/* Whether a path leads to a node's directory now; not through a last link. */
+bool contents_is_there(struct file_watch *watch, const struct file_node *node);
+
+#endif
