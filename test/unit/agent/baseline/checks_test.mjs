@@ -40,7 +40,7 @@ const is = {
   path: (v) => is.word(v) && v.startsWith('/') && !/[*?[]/.test(v),
   globs: (v) => Array.isArray(v) && v.length > 0 && v.every((p) => is.word(p) && p.startsWith('/')),
   mode: (v) => /^0[0-7]{3}$/.test(v),
-  pattern: (v) => is.text(v) && v.length > 0,
+  pattern: (v) => is.text(v) && v.length > 0 && v.length <= 512,
   among: (...all) => (v) => all.includes(v),
   argument: (v) => fits(v, { name: is.word }, { equals: is.word, at_most: is.count, at_least: is.count, present: is.bool })
     && Object.keys(v).length >= 2,
@@ -204,9 +204,9 @@ test('every pattern is a POSIX extended regular expression', () => {
 
 // What a pattern must find and must leave alone; the id tells which.
 const examples = [
-  ['dil-2.0.0', '1.1.18', ['/dev/sr0 /media/cdrom0 udf,iso9660 noauto,ro 0 0', '/dev/sdb1 /media/usb vfat defaults,nodevx'],
+  ['dil-2.0.0', '1.1.18', ['/dev/sr0 /media/cdrom0 udf,iso9660 noauto,ro 0 0', '/dev/sdb1 /media/usb vfat defaults', '/dev/sr0 /media/x udf,iso9660 ro,nodiratime,usrquota'],
     ['/dev/sr0 /media/cdrom0 udf,iso9660 user,noauto 0 0', '/dev/sdb1\t/media/usb\tvfat\tdefaults,nodev 0 0', '/dev/sda1 / ext4 defaults 0 1']],
-  ['dil-2.0.0', '1.1.20', ['/dev/sr0 /media/cdrom0 udf owner,noauto 0 0', 'LABEL=x /media/usb vfat noexe'], ['LABEL=x /media/usb vfat ro,noexec']],
+  ['dil-2.0.0', '1.1.20', ['/dev/sr0 /media/cdrom0 udf owner,noauto 0 0', 'LABEL=x /media/usb vfat noexe,owner'], ['LABEL=x /media/usb vfat ro,noexec']],
   ['dil-2.0.0', '5.2.22', ['10:30:60', '10', '3:50:20'], ['10:30:100', '100:30:60', '11', '0']],
   ['dil-2.0.0', '5.2.17', ['60', '1m', '30s', '1'], ['0', '120', '2m', '61']],
   ['dil-2.0.0', '5.2.16', ['300', '5m', '15', '299s'], ['0', '301', '6m', '1h']],
