@@ -121,6 +121,12 @@ static enum err on_message(
     return err;
 }
 
+static uint64_t on_kept(void *self)
+{
+    const struct agent *agent = self;
+    return outbox_end(agent->outbox);
+}
+
 static enum err on_publish(void *self, const char *id, struct span body, int *ret_token)
 {
     struct agent *agent = self;
@@ -250,6 +256,7 @@ static enum err open_collectors(struct agent *agent, struct why *why)
         .random = random_word,
         .first_delay_us = agent->options->first_delay_s * SECOND_US,
         .deliver = on_message,
+        .kept = on_kept,
         .self = agent,
         .ledger = outbox_ledger(agent->outbox)};
     return collectors_new(&options, &agent->collectors, why);

@@ -61,6 +61,17 @@ enum err collector_write(struct collector_writer *writer, int64_t time_us, uint6
 /* Counts what could not be written. */
 void collector_lose(struct collector_writer *writer, enum loss loss, uint64_t occurrences);
 
+/*
+ * For a collector that must neither send twice nor lose what it read, whatever ends the agent: makes
+ * sure that events of so many bytes share one message, and returns how many messages were kept before
+ * that one. With that number, written down before the events are, its next life can tell whether they
+ * were kept: collectors_options.kept is then greater.
+ */
+uint64_t collector_begin(struct collector_writer *writer, size_t bytes);
+
+/* The most bytes that fit into one message. */
+size_t collector_message_bytes(const struct collector_writer *writer);
+
 /* The wall time of this collection. */
 int64_t collector_now_us(const struct collector_writer *writer);
 

@@ -303,6 +303,21 @@ static void deliver(struct collectors *collectors)
     arena_init(&collectors->arena, 0);
 }
 
+uint64_t collector_begin(struct collector_writer *writer, size_t bytes)
+{
+    struct collectors *collectors = writer->collectors;
+    const struct message *message = &collectors->message;
+    if (message->event_count > 0 && message->body.len + bytes > message->limit_bytes)
+        deliver(collectors);
+    const struct collectors_options *options = &collectors->options;
+    return options->kept == NULL ? 0 : options->kept(options->self);
+}
+
+size_t collector_message_bytes(const struct collector_writer *writer)
+{
+    return writer->collectors->message.limit_bytes;
+}
+
 /* The first moment of an interval's grid that lies after `now`. */
 static int64_t next_moment(const struct collectors *collectors, int64_t interval_us, int64_t now_us)
 {

@@ -41,6 +41,9 @@ struct collectors_options {
      * was not kept, and is counted as lost. */
     enum err (*deliver)(
         void *self, struct span body, size_t event_count, const struct ledger_tallies *tallies);
+    /* How many messages deliver() has kept, ever: a number that survives a restart. NULL: what a
+     * collector notes for its next life is not told apart from what became of it. */
+    uint64_t (*kept)(void *self);
     void *self;
     /* Where everything is counted; who keeps it books what deliver() takes. It must outlive the
      * collectors. NULL: one that lives as long as they do, and what deliver() takes counts as

@@ -22,6 +22,7 @@ struct login_event {
     enum login_operation operation;
     enum login_source source;
     int64_t time_us;     /* wall time */
+    bool ssh;            /* sshd told it in the log, which does not know the terminal */
     uint32_t process_id; /* 0: not known */
     struct span user;    /* empty: not known */
     struct span terminal;

@@ -6,6 +6,10 @@
 /* Between "Accepted" and the record in wtmp lie the modules of PAM, which may run scripts. */
 #define SESSION_WINDOW_US (30 * INT64_C(1000000))
 #define FAILURE_WINDOW_US (5 * INT64_C(1000000))
+/* From "Invalid user" to the record in btmp somebody types a password: sshd's LoginGraceTime. */
+#define PROCESS_WINDOW_US (180 * INT64_C(1000000))
+/* After that nothing is matched any more. */
+#define MATCH_LIFE_US (300 * INT64_C(1000000))
 
 /* btmp and wtmp keep so much of a name. */
 #define NAME_BYTES 32u
@@ -78,10 +82,10 @@ static bool is_same(const struct login_match *a, const struct login_match *b)
         return false;
     int64_t apart = a->time_us > b->time_us ? a->time_us - b->time_us : b->time_us - a->time_us;
     bool failed = a->operation == LOGIN_FAILED;
+    if (failed && a->process_id != 0 && b->process_id != 0)
+        return a->process_id == b->process_id && apart <= PROCESS_WINDOW_US;
     if (apart > (failed ? FAILURE_WINDOW_US : SESSION_WINDOW_US))
         return false;
-    if (failed && a->process_id != 0 && b->process_id != 0)
-        return a->process_id == b->process_id;
     return a->user == b->user &&
            (a->address == b->address || a->address == 0 || b->address == 0);
 }
@@ -102,7 +106,7 @@ static void forget(struct login_queue *queue, int64_t now_us)
     for (size_t i = from; i < queue->match_count; i++) {
         const struct login_match *match = &queue->matches[i];
         int64_t age_us = now_us - match->time_us;
-        if (!match->matched && age_us < 10 * SESSION_WINDOW_US)
+        if (!match->matched && age_us < MATCH_LIFE_US)
             queue->matches[kept++] = *match;
     }
     queue->match_count = kept;
@@ -158,6 +162,7 @@ static struct login_held *hold(const struct login_event *event, struct span curs
     held->operation = event->operation;
     held->source = event->source;
     held->time_us = event->time_us;
+    held->ssh = event->ssh;
     held->process_id = event->process_id;
     held->user = put(&at, user);
     held->address = put(&at, address);

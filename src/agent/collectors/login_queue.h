@@ -25,6 +25,7 @@ struct login_held {
     enum login_operation operation;
     enum login_source source;
     int64_t time_us;
+    bool ssh;
     uint32_t process_id;
     struct tail_position after; /* of a file */
     struct span user;

@@ -389,5 +389,8 @@ bool tail_exists(const struct tail *tail)
 uint64_t tail_file_bytes(const struct tail *tail)
 {
     struct stat stat;
-    return tail->fd >= 0 && fstat(tail->fd, &stat) == 0 ? (uint64_t)stat.st_size : 0;
+    bool there;
+    if (tail->fd < 0 || is_rotated(tail, &there) || fstat(tail->fd, &stat) != 0)
+        return 0;
+    return (uint64_t)stat.st_size;
 }

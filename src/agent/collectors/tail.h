@@ -65,7 +65,7 @@ void tail_look_back(struct tail *tail, size_t bytes,
 /* Whether the file is there, by its path. */
 bool tail_exists(const struct tail *tail);
 
-/* The bytes of the file that is read; 0 if there is none. */
+/* The bytes of the file that is read; 0 if there is none, or the path names another by now. */
 uint64_t tail_file_bytes(const struct tail *tail);
 
 #endif

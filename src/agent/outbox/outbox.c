@@ -313,6 +313,11 @@ enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
     return err;
 }
 
+uint64_t outbox_end(const struct outbox *outbox)
+{
+    return outbox->end_sequence;
+}
+
 void outbox_sync(struct outbox *outbox)
 {
     if (outbox->unsynced && fdatasync(outbox->youngest->fd) != 0)

@@ -72,6 +72,9 @@ void outbox_set_timeout(struct outbox *outbox, int64_t timeout_us);
 enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
     const struct ledger_tallies *tallies, struct why *why) MUST_USE;
 
+/* The sequence that the next message will have. It grows across restarts. */
+uint64_t outbox_end(const struct outbox *outbox);
+
 /* Makes the directory anew after somebody removed it. What waits is sent still, but a crash would
  * lose it. Errors as of outbox_open(), and then the message is counted as lost. */
 enum err outbox_renew(struct outbox *outbox, struct why *why) MUST_USE;
