@@ -62,10 +62,10 @@ enum err collector_write(struct collector_writer *writer, int64_t time_us, uint6
 void collector_lose(struct collector_writer *writer, enum loss loss, uint64_t occurrences);
 
 /*
- * For a collector that must neither send twice nor lose what it read, whatever ends the agent: makes
- * sure that events of so many bytes share one message, and returns how many messages were kept before
- * that one. With that number, written down before the events are, its next life can tell whether they
- * were kept: collectors_options.kept is then greater.
+ * For a collector that must neither send twice nor lose what it read, whatever ends the agent:
+ * makes sure that events of so many bytes share one message, and returns how many messages were
+ * kept before that one. With that number, written down before the events are, its next life can
+ * tell whether they were kept: collectors_options.kept is then greater.
  */
 uint64_t collector_begin(struct collector_writer *writer, size_t bytes);
 

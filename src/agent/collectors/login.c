@@ -26,7 +26,7 @@ struct login {
     bool running;
     bool started; /* ever, in this life */
     bool use_pam;
-    struct login_record record;  /* what was written last */
+    struct login_record record; /* what was written last */
     bool complained;
     uint64_t told; /* losses at the bound that were logged */
 };
@@ -50,7 +50,8 @@ static void save(struct login *login)
     struct why why = {""};
     enum err err = login_places_save(login->state_dir, &login->record, &why);
     if (err != ERR_NONE && !login->complained)
-        log_warn(PART, "how far logins were read is not kept, they may come again after a restart: %s",
+        log_warn(PART,
+            "how far logins were read is not kept, they may come again after a restart: %s",
             why_text(&why, err));
     login->complained = err != ERR_NONE;
 }
@@ -216,8 +217,8 @@ static void begin(struct login *login)
     save(login);
 }
 
-static enum err start(void *state, const struct settings *settings,
-    const char **ret_field, struct why *why)
+static enum err start(
+    void *state, const struct settings *settings, const char **ret_field, struct why *why)
 {
     struct login *login = state;
     bool use_pam = settings_bool(settings, SETTING_LOGIN_USE_PAM);
@@ -238,8 +239,7 @@ static enum err start(void *state, const struct settings *settings,
     }
     login->started = login->running = true;
     login->use_pam = use_pam;
-    login_reader_set_bound(
-        login->reader, (size_t)settings_int(settings, SETTING_LOGIN_CACHE_SIZE));
+    login_reader_set_bound(login->reader, (size_t)settings_int(settings, SETTING_LOGIN_CACHE_SIZE));
     return ERR_NONE;
 }
 

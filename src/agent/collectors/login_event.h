@@ -16,7 +16,14 @@
 enum login_operation { LOGIN_IN, LOGIN_OUT, LOGIN_FAILED };
 
 /* Where it was read. What two of them tell of one login is one event (login_queue.h). */
-enum login_source { LOGIN_WTMP, LOGIN_BTMP, LOGIN_AUTH_LOG, LOGIN_PAM, LOGIN_JOURNAL, LOGIN_SOURCES };
+enum login_source {
+    LOGIN_WTMP,
+    LOGIN_BTMP,
+    LOGIN_AUTH_LOG,
+    LOGIN_PAM,
+    LOGIN_JOURNAL,
+    LOGIN_SOURCES
+};
 
 struct login_event {
     enum login_operation operation;

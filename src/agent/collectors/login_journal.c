@@ -30,7 +30,7 @@ struct sd_journal;
     FUNCTION(int, next, (struct sd_journal * journal))                                             \
     FUNCTION(int, previous, (struct sd_journal * journal))                                         \
     FUNCTION(int, previous_skip, (struct sd_journal * journal, uint64_t skip))                     \
-    FUNCTION(int, get_realtime_usec, (struct sd_journal * journal, uint64_t *ret_us))              \
+    FUNCTION(int, get_realtime_usec, (struct sd_journal * journal, uint64_t * ret_us))             \
     FUNCTION(int, get_data,                                                                        \
         (struct sd_journal * journal, const char *field, const void **ret_data, size_t *ret_len))  \
     FUNCTION(int, set_data_threshold, (struct sd_journal * journal, size_t size))                  \

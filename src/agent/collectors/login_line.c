@@ -101,7 +101,7 @@ static void parse_sshd(struct span rest, struct login_line *line)
     if (!span_cut(&rest, ' ', &method) || !skip(&rest, "for "))
         return;
     bool stranger = !accepted && skip(&rest, "invalid user ");
-    line->kind = accepted ? LOGIN_LINE_ACCEPTED
+    line->kind = accepted   ? LOGIN_LINE_ACCEPTED
                  : stranger ? LOGIN_LINE_FAILED_INVALID
                             : LOGIN_LINE_FAILED;
     /* "none" is how a client asks what it may try. */
@@ -203,8 +203,13 @@ static bool parse_traditional(struct span text, int64_t now_us, int64_t *ret_us)
         return false;
     int year = local.tm_year;
     for (int tries = 0; tries < 2; tries++, year--) {
-        struct tm moment = {.tm_year = year, .tm_mon = month, .tm_mday = day, .tm_hour = hour,
-            .tm_min = minute, .tm_sec = second, .tm_isdst = -1};
+        struct tm moment = {.tm_year = year,
+            .tm_mon = month,
+            .tm_mday = day,
+            .tm_hour = hour,
+            .tm_min = minute,
+            .tm_sec = second,
+            .tm_isdst = -1};
         time_t at = mktime(&moment);
         *ret_us = (int64_t)at * 1000000;
         if (at <= now + 86400)
@@ -239,10 +244,10 @@ bool login_line_parse(struct span line, int64_t now_us, struct login_line *ret_l
     size_t bracket = span_find(tag, '[');
     if (end == line.len || span_find(tag, ' ') < tag.len)
         return false;
-    if (bracket < tag.len && (tag.ptr[tag.len - 1] != ']' ||
-                                 !span_u64((struct span){tag.ptr + bracket + 1,
-                                               tag.len - bracket - 2},
-                                     INT32_MAX, &process_id)))
+    if (bracket < tag.len &&
+        (tag.ptr[tag.len - 1] != ']' ||
+            !span_u64((struct span){tag.ptr + bracket + 1, tag.len - bracket - 2}, INT32_MAX,
+                &process_id)))
         return false;
     login_message_parse(span_first(tag, bracket), message, ret_line);
     ret_line->time_us = time_us;

@@ -44,20 +44,19 @@ static struct span decode(struct span field, char *ret_bytes, size_t size)
     return (struct span){ret_bytes, len};
 }
 
-bool login_pam_parse(
-    struct span line, char scratch[LOGIN_USER_MAX + LOGIN_ADDRESS_MAX], struct login_event *ret_event)
+bool login_pam_parse(struct span line, char scratch[LOGIN_USER_MAX + LOGIN_ADDRESS_MAX],
+    struct login_event *ret_event)
 {
     struct span time, seconds, pid, type, service, host, terminal, code;
     struct login_event event = {.source = LOGIN_PAM};
     uint64_t number, operation;
     if (!span_cut(&line, ',', &time) || !span_cut(&line, ',', &seconds) ||
         !span_cut(&line, ',', &pid) || !span_cut(&line, ',', &type) ||
-        !span_cut(&line, ',', &service) || !cut_last(&line, &code) ||
-        !cut_last(&line, &terminal) || !cut_last(&line, &host))
+        !span_cut(&line, ',', &service) || !cut_last(&line, &code) || !cut_last(&line, &terminal) ||
+        !cut_last(&line, &host))
         return false;
     if (!span_u64(span_trim(code), LOGIN_FAILED, &operation) ||
-        !span_u64(pid, INT32_MAX, &number) ||
-        clock_parse(time, &event.time_us, NULL) != ERR_NONE)
+        !span_u64(pid, INT32_MAX, &number) || clock_parse(time, &event.time_us, NULL) != ERR_NONE)
         return false;
     for (size_t i = 0; i < COUNT_OF(others); i++)
         if (span_is(service, others[i]))

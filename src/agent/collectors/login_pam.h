@@ -15,7 +15,7 @@
 
 /* The event's texts lie in `scratch` or in the line. False: not of that form, or of a program that
  * nobody logs in through. */
-bool login_pam_parse(
-    struct span line, char scratch[LOGIN_USER_MAX + LOGIN_ADDRESS_MAX], struct login_event *ret_event);
+bool login_pam_parse(struct span line, char scratch[LOGIN_USER_MAX + LOGIN_ADDRESS_MAX],
+    struct login_event *ret_event);
 
 #endif

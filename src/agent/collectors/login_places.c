@@ -109,9 +109,10 @@ enum err login_places_save(
     struct arena arena;
     arena_init(&arena, 0);
     struct json *document = json_new(&arena, JSON_OBJECT);
-    bool done = document != NULL && set_u64(&arena, document, "number", record->number) &&
-                json_set(&arena, document, SPAN_LIT("before"), places_json(&arena, &record->before)) &&
-                json_set(&arena, document, SPAN_LIT("after"), places_json(&arena, &record->after));
+    bool done =
+        document != NULL && set_u64(&arena, document, "number", record->number) &&
+        json_set(&arena, document, SPAN_LIT("before"), places_json(&arena, &record->before)) &&
+        json_set(&arena, document, SPAN_LIT("after"), places_json(&arena, &record->after));
     if (done)
         json_write(document, &body);
     arena_done(&arena);

@@ -14,9 +14,9 @@
 
 struct login_place {
     bool known;
-    struct tail_position at;               /* of a file */
-    char cursor[LOGIN_CURSOR_MAX + 1];     /* of the journal */
-    int64_t last_us;                       /* what the last event said */
+    struct tail_position at;           /* of a file */
+    char cursor[LOGIN_CURSOR_MAX + 1]; /* of the journal */
+    int64_t last_us;                   /* what the last event said */
 };
 
 struct login_places {

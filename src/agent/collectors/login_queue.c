@@ -86,8 +86,7 @@ static bool is_same(const struct login_match *a, const struct login_match *b)
         return a->process_id == b->process_id && apart <= PROCESS_WINDOW_US;
     if (apart > (failed ? FAILURE_WINDOW_US : SESSION_WINDOW_US))
         return false;
-    return a->user == b->user &&
-           (a->address == b->address || a->address == 0 || b->address == 0);
+    return a->user == b->user && (a->address == b->address || a->address == 0 || b->address == 0);
 }
 
 /* Finds what another source told; the oldest first, as both tell in order. */

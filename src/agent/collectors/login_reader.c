@@ -39,12 +39,12 @@ struct login_reader {
     struct follower followers[LOGIN_JOURNAL]; /* by source */
     struct login_journal *journal;
     bool use_pam;
-    bool own_pam_log;          /* ours to rotate */
-    int64_t absent_us;         /* mono: since when there is no auth.log; 0: there is one */
-    int64_t journal_retry_us;  /* mono */
-    bool journal_told;         /* that it cannot be read */
-    bool looking_back;         /* what is read was told already */
-    struct login_places last;  /* of each source: the cursor, and what the last event said */
+    bool own_pam_log;                /* ours to rotate */
+    int64_t absent_us;               /* mono: since when there is no auth.log; 0: there is one */
+    int64_t journal_retry_us;        /* mono */
+    bool journal_told;               /* that it cannot be read */
+    bool looking_back;               /* what is read was told already */
+    struct login_places last;        /* of each source: the cursor, and what the last event said */
     int64_t after_us[LOGIN_SOURCES]; /* after a lost place: what is not later was told */
     struct login_sessions sessions;
     struct login_queue queue;
@@ -114,8 +114,8 @@ static bool take_utmp(void *self, struct span bytes, const struct tail_position 
  */
 static uint32_t failures(struct login_reader *reader, const struct login_line *line)
 {
-    struct login_session *told = login_sessions_take(
-        &reader->sessions, LOGIN_SESSION_INVALID, SPAN_NONE, line->process_id);
+    struct login_session *told =
+        login_sessions_take(&reader->sessions, LOGIN_SESSION_INVALID, SPAN_NONE, line->process_id);
     bool known = told != NULL;
     mem_free(told);
     return line->repeated - (known && line->repeated > 0 ? 1 : 0);
@@ -156,8 +156,8 @@ static void take_message(struct login_reader *reader, enum login_source source,
         event.operation = LOGIN_IN;
         break;
     case LOGIN_LINE_CLOSED:
-        session = login_sessions_take(
-            &reader->sessions, LOGIN_SESSION_SSH, SPAN_NONE, line->process_id);
+        session =
+            login_sessions_take(&reader->sessions, LOGIN_SESSION_SSH, SPAN_NONE, line->process_id);
         event.operation = LOGIN_OUT;
         if (session != NULL)
             event.address = session->address;
@@ -201,8 +201,8 @@ static bool take_pam(void *self, struct span bytes, const struct tail_position *
 
 static bool pam_path(struct login_reader *reader, char ret_path[PATH_MAX])
 {
-    int len = snprintf(ret_path, PATH_MAX, "%s/pam.log",
-        reader->state_dir == NULL ? "" : reader->state_dir);
+    int len = snprintf(
+        ret_path, PATH_MAX, "%s/pam.log", reader->state_dir == NULL ? "" : reader->state_dir);
     reader->own_pam_log = reader->state_dir != NULL && len > 0 && len < PATH_MAX;
     if (reader->own_pam_log && access(ret_path, F_OK) == 0)
         return true;

@@ -45,8 +45,8 @@ static struct span put(char **at, struct span text)
     return copy;
 }
 
-void login_sessions_put(struct login_sessions *sessions, enum login_session_kind kind,
-    const struct login_event *event)
+void login_sessions_put(
+    struct login_sessions *sessions, enum login_session_kind kind, const struct login_event *event)
 {
     mem_free(login_sessions_take(sessions, kind, event->terminal, event->process_id));
     struct span terminal = span_first(event->terminal, LOGIN_TERMINAL_MAX);

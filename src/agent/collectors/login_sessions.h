@@ -12,8 +12,8 @@
 #define LOGIN_SESSIONS_MAX 512u
 
 enum login_session_kind {
-    LOGIN_SESSION_LINE, /* on a terminal, by wtmp */
-    LOGIN_SESSION_SSH,  /* of a process of sshd */
+    LOGIN_SESSION_LINE,    /* on a terminal, by wtmp */
+    LOGIN_SESSION_SSH,     /* of a process of sshd */
     LOGIN_SESSION_INVALID, /* such a process has told of an unknown user, and no failure yet */
 };
 
@@ -35,8 +35,8 @@ struct login_sessions {
 void login_sessions_done(struct login_sessions *sessions);
 
 /* Notes a session by its terminal (LINE) or process, in place of an older one. */
-void login_sessions_put(struct login_sessions *sessions, enum login_session_kind kind,
-    const struct login_event *event);
+void login_sessions_put(
+    struct login_sessions *sessions, enum login_session_kind kind, const struct login_event *event);
 
 /* Takes a session out; NULL: there is none. mem_free() it. */
 struct login_session *login_sessions_take(struct login_sessions *sessions,

@@ -61,21 +61,22 @@ void login_utmp_parse(enum login_source source, struct span bytes, struct login_
     struct utmpx *record = &utmp->record;
     memcpy(record, bytes.ptr, sizeof(*record));
     static const struct utmpx zero;
-    if (memcmp(record, &zero, sizeof(zero)) == 0) { /* what a file of a crashed machine is filled with */
+    if (memcmp(record, &zero, sizeof(zero)) ==
+        0) { /* what a file of a crashed machine is filled with */
         utmp->kind = LOGIN_UTMP_OTHER;
         return;
     }
     if (!is_record(record))
         return;
     /* In wtmp a LOGIN_PROCESS is getty waiting for somebody. */
-    utmp->kind = record->ut_type == USER_PROCESS                        ? LOGIN_UTMP_IN
+    utmp->kind = record->ut_type == USER_PROCESS                            ? LOGIN_UTMP_IN
                  : source == LOGIN_BTMP && record->ut_type == LOGIN_PROCESS ? LOGIN_UTMP_IN
-                 : record->ut_type == DEAD_PROCESS  ? LOGIN_UTMP_OUT
-                 : record->ut_type == BOOT_TIME     ? LOGIN_UTMP_BOOT
-                                                    : LOGIN_UTMP_OTHER;
+                 : record->ut_type == DEAD_PROCESS                          ? LOGIN_UTMP_OUT
+                 : record->ut_type == BOOT_TIME                             ? LOGIN_UTMP_BOOT
+                                                                            : LOGIN_UTMP_OTHER;
     struct login_event *event = &utmp->event;
     event->source = source;
-    event->operation = source == LOGIN_BTMP                ? LOGIN_FAILED
+    event->operation = source == LOGIN_BTMP           ? LOGIN_FAILED
                        : utmp->kind == LOGIN_UTMP_OUT ? LOGIN_OUT
                                                       : LOGIN_IN;
     event->time_us = (int64_t)record->ut_tv.tv_sec * 1000000 + record->ut_tv.tv_usec;

@@ -85,9 +85,8 @@ static void use(struct tail *tail, int fd, const struct stat *stat, uint64_t off
     if (tail->fd >= 0 && tail->fd != fd)
         close(tail->fd);
     tail->fd = fd;
-    tail->at = (struct tail_position){.device = (uint64_t)stat->st_dev,
-        .inode = (uint64_t)stat->st_ino,
-        .offset = offset};
+    tail->at = (struct tail_position){
+        .device = (uint64_t)stat->st_dev, .inode = (uint64_t)stat->st_ino, .offset = offset};
     if (!print_of(fd, offset, &tail->at.print))
         tail->at.offset = 0;
     if (tail->at.offset == 0)
@@ -209,8 +208,8 @@ static size_t take_records(struct tail *tail, struct span bytes, const char *win
         size_t print = end < PRINT_BYTES ? end : PRINT_BYTES;
         after.offset += done + size;
         after.print = hash(window + end - print, print);
-        bool taken = tail->options.take(
-            tail->options.self, (struct span){bytes.ptr + done, size}, &after);
+        bool taken =
+            tail->options.take(tail->options.self, (struct span){bytes.ptr + done, size}, &after);
         done += taken ? size : 1;
     }
     return done;
@@ -220,8 +219,7 @@ static size_t take_records(struct tail *tail, struct span bytes, const char *win
 static size_t read_window(struct tail *tail)
 {
     size_t before = tail->at.offset < PRINT_BYTES ? (size_t)tail->at.offset : PRINT_BYTES;
-    ssize_t got = pread(
-        tail->fd, tail->window, WINDOW_BYTES, (off_t)(tail->at.offset - before));
+    ssize_t got = pread(tail->fd, tail->window, WINDOW_BYTES, (off_t)(tail->at.offset - before));
     if (got < 0 || (size_t)got <= before)
         return 0;
     struct span bytes = {tail->window + before, (size_t)got - before};

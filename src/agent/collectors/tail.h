@@ -27,8 +27,8 @@ struct tail_position {
     uint64_t device;
     uint64_t inode;
     uint64_t offset;
-    uint64_t print;  /* hash of the last bytes before the offset */
-    bool in_line; /* within a line that is being skipped */
+    uint64_t print; /* hash of the last bytes before the offset */
+    bool in_line;   /* within a line that is being skipped */
 };
 
 struct tail_options {

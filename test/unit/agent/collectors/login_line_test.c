@@ -42,8 +42,7 @@ static void what_sshd_says_is_read(void **state UNUSED)
         const char *message;
         const char *expected;
     } cases[] = {
-        {"Accepted password for ann from 192.0.2.7 port 50022 ssh2",
-            "accepted*1 ann||192.0.2.7"},
+        {"Accepted password for ann from 192.0.2.7 port 50022 ssh2", "accepted*1 ann||192.0.2.7"},
         {"Accepted publickey for ann from fe80::1%eth0 port 22 ssh2: ED25519 SHA256:abc",
             "accepted*1 ann||fe80::1%eth0"},
         {"Failed password for root from 192.0.2.7 port 50022 ssh2", "failed*1 root||192.0.2.7"},
@@ -82,7 +81,8 @@ static void a_name_that_looks_like_an_address_is_a_name(void **state UNUSED)
         const char *message;
         const char *expected;
     } cases[] = {
-        {"Failed password for invalid user root from 1.2.3.4 port 22 ssh2 from 192.0.2.7 port 5 ssh2",
+        {"Failed password for invalid user root from 1.2.3.4 port 22 ssh2 from 192.0.2.7 port 5 "
+         "ssh2",
             "failed invalid*1 root from 1.2.3.4 port 22 ssh2||192.0.2.7"},
         {"Invalid user root from 1.2.3.4 port 22 from 192.0.2.7 port 5",
             "invalid*1 root from 1.2.3.4 port 22||192.0.2.7"},
@@ -153,8 +153,8 @@ static void both_forms_of_time_are_read(void **state UNUSED)
     /* A day of the coming month was last year. */
     assert_true(login_line_parse(span_of("Dec 28 05:53:20 host sshd[1]: x"), NOW_US, &line));
     assert_int_equal(line.time_us, NOW_US - INT64_C(335) * 86400 * 1000000);
-    assert_true(login_line_parse(
-        span_of("2026-11-28T07:53:20.5+02:00 host sshd[1]: x"), NOW_US, &line));
+    assert_true(
+        login_line_parse(span_of("2026-11-28T07:53:20.5+02:00 host sshd[1]: x"), NOW_US, &line));
     assert_int_equal(line.time_us, NOW_US + 500000);
     static const char *const none[] = {"", "Nov", "Nov 28 05:53:17", "Nov 28 05:53:17 host",
         "Nov 28 05:53:17 host sshd[1]", "Xxx 28 05:53:17 host sshd[1]: a",
@@ -178,17 +178,17 @@ static const char *read_pam(const char *line)
 
 static void a_line_of_the_pam_log_is_read(void **state UNUSED)
 {
-    assert_string_equal(read_pam("2021-10-31T18:10:31+02:00,16356631,2589842,open_session,sshd,user,"
-                                 "192.168.0.101,ssh,0"),
+    assert_string_equal(
+        read_pam("2021-10-31T18:10:31+02:00,16356631,2589842,open_session,sshd,user,"
+                 "192.168.0.101,ssh,0"),
         "0 2589842 user|ssh|192.168.0.101");
-    assert_string_equal(
-        read_pam("2021-10-31T18:10:31Z,1,2,close_session,login,root,,/dev/tty1,1"),
+    assert_string_equal(read_pam("2021-10-31T18:10:31Z,1,2,close_session,login,root,,/dev/tty1,1"),
         "1 2 root|tty1|0.0.0.0");
-    assert_string_equal(read_pam("2021-10-31T18:10:31Z,1,2,auth,sshd,a%2Cb%0Ac%25,h,t,2"),
-        "2 2 a,b\nc%|t|h");
-    /* The original's script escapes nothing. */
     assert_string_equal(
-        read_pam("2021-10-31T18:10:31Z,1,2,auth,sshd,a,b,c,10.0.0.1,ssh,2"), "2 2 a,b,c|ssh|10.0.0.1");
+        read_pam("2021-10-31T18:10:31Z,1,2,auth,sshd,a%2Cb%0Ac%25,h,t,2"), "2 2 a,b\nc%|t|h");
+    /* The original's script escapes nothing. */
+    assert_string_equal(read_pam("2021-10-31T18:10:31Z,1,2,auth,sshd,a,b,c,10.0.0.1,ssh,2"),
+        "2 2 a,b,c|ssh|10.0.0.1");
     static const char *const none[] = {"", ",,,,,,,,", "x,1,2,auth,sshd,u,h,t,0",
         "2021-10-31T18:10:31Z,1,2,auth,sshd,u,h,t,3", "2021-10-31T18:10:31Z,1,x,auth,sshd,u,h,t,0",
         "2021-10-31T18:10:31Z,1,2,auth,sshd,u,h", "2021-10-31T18:10:31Z,1,2,auth,sudo,u,h,t,0"};

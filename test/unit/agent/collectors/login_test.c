@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Login collector on files as the system writes them (wtmp and btmp through the C library), below
- * a directory of the test's own; and lives that end at every moment.
+ * The Login collector on files as the system writes them (wtmp and btmp through the C library),
+ * below a directory of the test's own; and lives that end at every moment.
  */
 #include "harness.h"
 
@@ -198,11 +198,9 @@ static int64_t counter(struct fixture *f, const char *name)
 
 static void check_balance(struct fixture *f)
 {
-    assert_int_equal(counter(f, "seen"), counter(f, "waiting") + counter(f, "sent") +
-                                             counter(f, "lost.cache_bound") +
-                                             counter(f, "lost.memory") +
-                                             counter(f, "lost.outbox") +
-                                             counter(f, "lost.too_large"));
+    assert_int_equal(counter(f, "seen"),
+        counter(f, "waiting") + counter(f, "sent") + counter(f, "lost.cache_bound") +
+            counter(f, "lost.memory") + counter(f, "lost.outbox") + counter(f, "lost.too_large"));
 }
 
 /* ---- tests ---- */
@@ -286,9 +284,11 @@ static void a_hostile_name_forges_nothing(void **state)
     struct fixture *f = *state;
     begin_life(f);
     log_line(f, 1, 100,
-        "Failed password for invalid user root from 1.2.3.4 port 22 ssh2 from 192.0.2.7 port 5 ssh2");
+        "Failed password for invalid user root from 1.2.3.4 port 22 ssh2 from 192.0.2.7 port 5 "
+        "ssh2");
     btmp(f, 1, 100, "root from 1.2.3.4 port 22 ssh2", "192.0.2.7");
-    log_line(f, 2, 101, "Failed password for invalid user \xff\x01\"},{ from 192.0.2.8 port 5 ssh2");
+    log_line(
+        f, 2, 101, "Failed password for invalid user \xff\x01\"},{ from 192.0.2.8 port 5 ssh2");
     assert_string_equal(collect(f),
         "LoginFailed 100 root from 1.2.3.4 port 22 ssh2@192.0.2.7 ssh:notty; "
         "LoginFailed 101 \xef\xbf\xbd\x01\"},{@192.0.2.8 ssh:notty; ");
@@ -425,8 +425,8 @@ static void what_is_switched_off_is_not_told_later(void **state)
 /* ---- lives that end at any moment ---- */
 
 static int outbox_fd;
-static unsigned die_at;    /* the delivery, from 1 on; 0: none */
-static bool die_before;    /* the message is kept */
+static unsigned die_at; /* the delivery, from 1 on; 0: none */
+static bool die_before; /* the message is kept */
 static unsigned deliveries;
 
 static uint64_t kept_on_disk(void *self UNUSED)

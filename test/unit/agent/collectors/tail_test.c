@@ -236,8 +236,8 @@ static void what_is_gone_is_said_and_the_new_file_is_read_whole(void **state)
 static void a_restart_behind_any_line_goes_on_with_the_next(void **state)
 {
     struct fixture *f = *state;
-    static const char *const rests[] = {"bb;ccc;dddd;eeeee;", "ccc;dddd;eeeee;", "dddd;eeeee;",
-        "eeeee;", ""};
+    static const char *const rests[] = {
+        "bb;ccc;dddd;eeeee;", "ccc;dddd;eeeee;", "dddd;eeeee;", "eeeee;", ""};
     tail_begin_at_end(f->tail);
     append(f, "a\nbb\nccc\n");
     (void)run(f);
