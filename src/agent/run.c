@@ -32,6 +32,7 @@
  * so often: a kill costs the count of what was seen since. */
 #define NOTE_SOONEST_US SECOND_US
 #define NOTE_LATEST_US (60 * SECOND_US)
+#define LOOK_US (10 * SECOND_US)
 #define STOP_SENDING_US (2 * SECOND_US)
 #define STOP_CLOSING_US SECOND_US
 
@@ -50,6 +51,7 @@ struct agent {
     int status_fd;
     int64_t started_us;
     int64_t sync_due_us;
+    int64_t look_due_us; /* whether credentials were renewed on disk */
     int64_t noted_us;
     int64_t watchdog_us;
     int64_t watchdog_due_us;
@@ -234,6 +236,8 @@ static enum err open_uplink(struct agent *agent, struct why *why)
         .random = random_word,
         .config_dir = agent->options->config_dir,
         .agent_version = GEMEL_VERSION,
+        .transport = settings_transport(config_settings(agent->config)),
+        .proxy = settings_text(config_settings(agent->config), SETTING_IOTHUB_MODULE_PROXY_CONFIG),
         .token_life_s = 60 * local_int(agent, SETTING_IOTHUB_MODULE_TOKEN_LIFETIME),
         .keep_alive_s = local_int(agent, SETTING_IOTHUB_MODULE_KEEP_ALIVE),
         .pause_first_us = SECOND_US * local_int(agent, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST),
@@ -431,6 +435,11 @@ static bool run_stop(struct agent *agent)
 static int64_t run_due(struct agent *agent)
 {
     int64_t due = collectors_run(agent->collectors);
+    if (now_of(agent) >= agent->look_due_us) {
+        uplink_look(agent->uplink);
+        agent->look_due_us = now_of(agent) + LOOK_US;
+    }
+    due = earlier(due, agent->look_due_us);
     uplink_run(agent->uplink);
     due = earlier(due, config_run(agent->config));
     due = earlier(due, outbox_expire(agent->outbox));

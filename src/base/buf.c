@@ -11,6 +11,13 @@ void buf_done(struct buf *buf)
     *buf = (struct buf){.limit_bytes = buf->limit_bytes};
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->ptr != NULL)
+        mem_wipe(buf->ptr, buf->cap);
+    buf_done(buf);
+}
+
 void buf_clear(struct buf *buf)
 {
     buf->len = 0;

@@ -20,6 +20,9 @@ struct buf {
 #define BUF_EMPTY ((struct buf){0})
 
 void buf_done(struct buf *buf);
+
+/* The same for what held a secret: its bytes are overwritten first. */
+void buf_wipe(struct buf *buf);
 void buf_clear(struct buf *buf); /* keeps the memory */
 
 void buf_add(struct buf *buf, struct span bytes);

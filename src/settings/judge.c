@@ -114,21 +114,19 @@ static enum err note_intervals(struct judging *judging)
         "together");
 }
 
+/* The original's words for AMQP say which way out of the network is open, and that way is taken. */
 static enum err note_connection(struct judging *judging)
 {
-    enum setting_id transport = SETTING_IOTHUB_MODULE_TRANSPORT_PROTOCOL;
-    enum setting_id proxy = SETTING_IOTHUB_MODULE_PROXY_CONFIG;
-    enum transport chosen = settings_transport(&judging->effective);
-    enum err err = ERR_NONE;
-    if (chosen != TRANSPORT_MQTT)
-        err = verdict_note(judging->verdict, span_of(setting_row(transport)->name),
-            "this version does not offer that transport; MQTT_Protocol, MQTT over TLS, is used");
-    if (err == ERR_NONE && settings_text(&judging->effective, proxy)[0] != '\0')
-        err = verdict_note(judging->verdict, span_of(setting_row(proxy)->name),
-            "a proxy serves the WebSocket transports only, which this version does not offer; it "
-            "is "
-            "not used");
-    return err;
+    static const char *const notes[] = {
+        [TRANSPORT_AMQP] = "AMQP is not offered, use MQTT_WebSocket_Protocol or MQTT_Protocol; "
+                           "MQTT_Protocol is used",
+        [TRANSPORT_AMQP_WEBSOCKET] = "AMQP is not offered, use MQTT_WebSocket_Protocol; it is used",
+    };
+    const char *note = notes[settings_transport(&judging->effective)];
+    if (note == NULL)
+        return ERR_NONE;
+    return verdict_note(judging->verdict,
+        span_of(setting_row(SETTING_IOTHUB_MODULE_TRANSPORT_PROTOCOL)->name), note);
 }
 
 static enum err judge_document(struct judging *judging, const struct json *document)

@@ -11,7 +11,11 @@
 #define CONNECTION_STRING_NAME "connection_string.txt"
 #define CONNECTION_STRING_MAX_BYTES (16u << 10)
 #define API_VERSION "2021-04-12"
-#define PORT_DEFAULT "8883"
+#define PORT_MQTT "8883"
+#define PORT_WEBSOCKET "443"
+#define WEBSOCKET_PATH "/$iothub/websocket"
+/* Who proves himself by a token says so, and a hub need not ask for a certificate. */
+#define WITHOUT_CERTIFICATE "?iothub-no-client-cert=true"
 
 static enum err check(const struct connstr *connstr, struct why *why)
 {
@@ -77,7 +81,7 @@ void identity_done(struct identity *identity)
     identity->connstr = (struct connstr){.x509 = false};
 }
 
-void identity_write_uri(const struct identity *identity, struct buf *out)
+void identity_write_uri(const struct identity *identity, bool websocket, struct buf *out)
 {
     const struct connstr *connstr = &identity->connstr;
     struct span host;
@@ -85,10 +89,13 @@ void identity_write_uri(const struct identity *identity, struct buf *out)
     host_split(connstr->gateway_host_name.len > 0 ? connstr->gateway_host_name : connstr->host_name,
         &host, &port);
     bool bare_ipv6 = span_find(host, ':') < host.len && host.ptr[0] != '[';
-    buf_add_text(out, bare_ipv6 ? "ssl://[" : "ssl://");
+    buf_add_text(out, websocket ? "wss://" : "ssl://");
+    buf_add_text(out, bare_ipv6 ? "[" : "");
     buf_add(out, host);
     buf_add_text(out, bare_ipv6 ? "]:" : ":");
-    buf_add(out, port.len > 0 ? port : SPAN_LIT(PORT_DEFAULT));
+    buf_add(out, port.len > 0 ? port : span_of(websocket ? PORT_WEBSOCKET : PORT_MQTT));
+    if (websocket)
+        buf_add_text(out, connstr->x509 ? WEBSOCKET_PATH : WEBSOCKET_PATH WITHOUT_CERTIFICATE);
 }
 
 void identity_write_client_id(const struct identity *identity, struct buf *out)

@@ -22,8 +22,9 @@ enum err identity_load(
     const char *config_dir, struct identity *ret_identity, struct why *why) MUST_USE;
 void identity_done(struct identity *identity);
 
-/* "ssl://host:8883": of the gateway if there is one, with the port that was given. */
-void identity_write_uri(const struct identity *identity, struct buf *out);
+/* "ssl://host:8883", or "wss://host:443/…" over WebSocket: of the gateway if there is one, with the
+ * port that was given. */
+void identity_write_uri(const struct identity *identity, bool websocket, struct buf *out);
 
 /* "{device}/{module}" */
 void identity_write_client_id(const struct identity *identity, struct buf *out);

@@ -18,6 +18,7 @@ struct link_target {
     const char *ca_file;          /* trusted besides the system's roots; NULL: none */
     const char *certificate_file; /* of the client; NULL: none */
     const char *key_file;
+    const char *proxy; /* "[user:password@]host:port", percent-encoded; NULL: none */
     int keep_alive_s;
 };
 

@@ -264,6 +264,7 @@ static enum err do_connect(void *self, const struct link_target *target, struct 
     options.username = target->username;
     options.password = target->password;
     options.ssl = &tls;
+    options.httpsProxy = target->proxy; /* what is behind the CONNECT is TLS, so this one of both */
     options.serverURIs = &uri;
     options.serverURIcount = 1;
     options.onSuccess = on_connected;

@@ -2,12 +2,13 @@
 #include "uplink.h"
 
 #include "bag.h"
-#include "files.h"
+#include "credentials.h"
 #include "identity.h"
 #include "log.h"
 #include "mem.h"
 #include "settings.h"
 #include "topic.h"
+#include "urlcode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,7 +54,8 @@ static const struct {
 struct uplink {
     struct uplink_options options;
     struct identity identity;
-    char *config_files[3]; /* ca.pem, certificate and key: paths */
+    struct credentials credentials;
+    char *proxy; /* of the options; NULL: none. Holds a password. */
 
     enum state state;
     int64_t due_us; /* WAITING: connect; UP: renew; else give up */
@@ -66,14 +68,6 @@ struct uplink {
     uint64_t connections;
     char last_error[480];
     int64_t last_error_wall_us;
-};
-
-enum { FILE_CA, FILE_CERTIFICATE, FILE_KEY };
-
-static const char *const config_names[] = {
-    [FILE_CA] = "ca.pem",
-    [FILE_CERTIFICATE] = "certificate_public.pem",
-    [FILE_KEY] = "certificate_private.pem",
 };
 
 static int64_t now_of(const struct uplink *uplink)
@@ -176,9 +170,29 @@ static void reload_identity(struct uplink *uplink)
     uplink->identity = identity;
 }
 
-static const char *if_there(const char *path)
+/* TRANSPORT_AMQP… say by their names which way out of the network is open. */
+static bool over_websocket(const struct uplink *uplink)
 {
-    return access(path, F_OK) == 0 ? path : NULL;
+    return uplink->options.transport == TRANSPORT_MQTT_WEBSOCKET ||
+           uplink->options.transport == TRANSPORT_AMQP_WEBSOCKET;
+}
+
+/* From "host,port[,user,password]" to "[user:password@]host:port", with what would be taken for a
+ * separator percent-encoded. */
+static void write_proxy(struct span config, struct buf *out)
+{
+    struct span host = SPAN_NONE, port = SPAN_NONE, user = SPAN_NONE;
+    struct span rest = config;
+    must(span_cut(&rest, ',', &host) && span_cut(&rest, ',', &port));
+    if (span_cut(&rest, ',', &user)) {
+        url_encode(user, out);
+        buf_add_byte(out, ':');
+        url_encode(rest, out); /* a password may hold commas */
+        buf_add_byte(out, '@');
+    }
+    buf_add(out, host);
+    buf_add_byte(out, ':');
+    buf_add(out, port);
 }
 
 static enum err connect_with(struct uplink *uplink, struct buf *password, struct why *why)
@@ -187,27 +201,36 @@ static enum err connect_with(struct uplink *uplink, struct buf *password, struct
     AUTO(buf_done) struct buf uri = BUF_EMPTY;
     AUTO(buf_done) struct buf client_id = BUF_EMPTY;
     AUTO(buf_done) struct buf username = BUF_EMPTY;
+    struct buf proxy = BUF_EMPTY;
     bool x509 = identity->connstr.x509;
-    identity_write_uri(identity, &uri);
+    identity_write_uri(identity, over_websocket(uplink), &uri);
     identity_write_client_id(identity, &client_id);
     identity_write_username(identity, uplink->options.agent_version, &username);
     if (uri.failed || client_id.failed || username.failed || password->failed)
         return fail(ERR_MEMORY, why, "no memory to connect");
-    for (int i = FILE_CERTIFICATE; x509 && i <= FILE_KEY; i++)
-        if (access(uplink->config_files[i], R_OK) != 0)
+    for (int i = CREDENTIAL_CERTIFICATE; x509 && i <= CREDENTIAL_KEY; i++)
+        if (access(uplink->credentials.files[i].path, R_OK) != 0)
             return fail(ERR_NOT_FOUND, why,
                 "the connection string says x509=true, and %s cannot be read",
-                uplink->config_files[i]);
+                uplink->credentials.files[i].path);
+    if (uplink->proxy != NULL)
+        write_proxy(span_of(uplink->proxy), &proxy);
     struct link_target target = {.uri = uri.ptr,
         .client_id = client_id.ptr,
         .username = username.ptr,
         .password = x509 ? NULL : password->ptr,
-        .ca_file = if_there(uplink->config_files[FILE_CA]),
-        .certificate_file = x509 ? uplink->config_files[FILE_CERTIFICATE] : NULL,
-        .key_file = x509 ? uplink->config_files[FILE_KEY] : NULL,
+        .ca_file = credentials_path(&uplink->credentials, CREDENTIAL_CA),
+        .certificate_file = x509 ? uplink->credentials.files[CREDENTIAL_CERTIFICATE].path : NULL,
+        .key_file = x509 ? uplink->credentials.files[CREDENTIAL_KEY].path : NULL,
+        .proxy = proxy.ptr,
         .keep_alive_s = (int)uplink->options.keep_alive_s};
-    log_info(PART, "connecting to %s as %s", uri.ptr, client_id.ptr);
-    return uplink->options.link.connect(uplink->options.link.self, &target, why);
+    enum err err = ERR_MEMORY;
+    log_info(PART, "connecting to %s as %s%s", uri.ptr, client_id.ptr,
+        proxy.ptr == NULL ? "" : " through the proxy");
+    if (!proxy.failed)
+        err = uplink->options.link.connect(uplink->options.link.self, &target, why);
+    buf_wipe(&proxy);
+    return err;
 }
 
 static void begin_connecting(struct uplink *uplink)
@@ -220,9 +243,7 @@ static void begin_connecting(struct uplink *uplink)
         &uplink->identity, now_s + uplink->options.token_life_s, &password, &why);
     if (err == ERR_NONE)
         err = connect_with(uplink, &password, &why);
-    if (password.ptr != NULL)
-        mem_wipe(password.ptr, password.cap);
-    buf_done(&password);
+    buf_wipe(&password);
     if (err == ERR_NONE) {
         move(uplink, CONNECTING);
         return;
@@ -424,6 +445,15 @@ static void handle(struct uplink *uplink, const struct link_event *event)
 
 /* ---- time ---- */
 
+/* Begins to leave the connection for a new one; what is under way gets its acknowledgement first.
+ */
+static void begin_draining(struct uplink *uplink)
+{
+    move(uplink, DRAINING);
+    if (uplink->in_flight == 0)
+        begin_closing(uplink);
+}
+
 static void overdue(struct uplink *uplink)
 {
     switch (uplink->state) {
@@ -442,9 +472,7 @@ static void overdue(struct uplink *uplink)
         break;
     case UP:
         log_info(PART, "renewing the token");
-        move(uplink, DRAINING);
-        if (uplink->in_flight == 0)
-            begin_closing(uplink);
+        begin_draining(uplink);
         break;
     case DRAINING:
         begin_closing(uplink);
@@ -457,6 +485,18 @@ static void overdue(struct uplink *uplink)
     case STATE_COUNT:
         break;
     }
+}
+
+void uplink_look(struct uplink *uplink)
+{
+    const char *changed = credentials_changed(&uplink->credentials);
+    if (changed == NULL)
+        return;
+    log_info(PART, "%s has changed: connecting with it", changed);
+    if (uplink->state == WAITING)
+        uplink->due_us = now_of(uplink);
+    else if (uplink->state == UP)
+        begin_draining(uplink);
 }
 
 int64_t uplink_run(struct uplink *uplink)
@@ -569,12 +609,15 @@ enum err uplink_new(
     use_defaults(&uplink->options);
     uplink->since_wall_us = clock_wall_us(options->clock);
     uplink->due_us = now_of(uplink);
+    uplink->options.proxy = NULL;
     enum err err = identity_load(options->config_dir, &uplink->identity, why);
-    for (size_t i = 0; i < COUNT_OF(config_names) && err == ERR_NONE; i++) {
-        uplink->config_files[i] = files_path(options->config_dir, config_names[i]);
-        if (uplink->config_files[i] == NULL)
+    if (err == ERR_NONE && options->proxy != NULL && options->proxy[0] != '\0') {
+        uplink->proxy = mem_text(span_of(options->proxy));
+        if (uplink->proxy == NULL)
             err = fail(ERR_MEMORY, why, "no memory for the uplink");
     }
+    if (err == ERR_NONE && credentials_init(options->config_dir, &uplink->credentials) != ERR_NONE)
+        err = fail(ERR_MEMORY, why, "no memory for the uplink");
     if (err != ERR_NONE) {
         uplink_free(uplink);
         return err;
@@ -587,8 +630,10 @@ void uplink_free(struct uplink *uplink)
 {
     if (uplink == NULL)
         return;
-    for (size_t i = 0; i < COUNT_OF(uplink->config_files); i++)
-        mem_free(uplink->config_files[i]);
+    credentials_done(&uplink->credentials);
+    if (uplink->proxy != NULL)
+        mem_wipe(uplink->proxy, strlen(uplink->proxy));
+    mem_free(uplink->proxy);
     identity_done(&uplink->identity);
     mem_free(uplink);
 }

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "json.h"
 #include "link.h"
+#include "settings.h"
 
 struct uplink;
 
@@ -27,6 +28,8 @@ struct uplink_options {
     uint32_t (*random)(void);
     const char *config_dir; /* connection_string.txt, ca.pem, certificate_*.pem */
     const char *agent_version;
+    enum transport transport;
+    const char *proxy;    /* as IothubModule_ProxyConfig, copied; "" or NULL: none */
     int64_t token_life_s; /* this and what follows: 0 is the setting's default */
     int64_t keep_alive_s;
     int64_t pause_first_us;   /* before connecting again; doubled from failure to failure … */
@@ -53,6 +56,11 @@ int64_t uplink_run(struct uplink *uplink);
 
 /* Says when that is, without handling anything: after the calls below it may have changed. */
 int64_t uplink_due(const struct uplink *uplink);
+
+/* Looks whether a file that the connection is made of was replaced on disk. If so, what is under
+ * way gets its acknowledgement and a connection with the new one follows; who waits, as one does
+ * whose credentials were refused, waits no longer. Call it now and then. */
+void uplink_look(struct uplink *uplink);
 
 /* Ask for the twin, report, publish an event message. ERR_UNAVAILABLE: not connected now. The
  * answers come by the functions above. */

@@ -493,7 +493,7 @@ static void conf_json_stands_in_for_the_defaults(void **state)
         "\"IothubModule_ProxyConfig\":\"10.0.0.1,3128,me,pass,word\"}",
         true);
     assert_int_equal(local.err, ERR_NONE);
-    assert_non_null(local.verdict.notes);
+    assert_null(local.verdict.notes);
     assert_int_equal(settings_transport(&local.effective), TRANSPORT_MQTT_WEBSOCKET);
     assert_int_equal(settings_copy(&local.effective, &j.base), ERR_NONE);
     judge_text(&j, "{\"Process_CacheSize\":10,\"Login_UsePAM\":null,"
@@ -643,12 +643,11 @@ static void what_is_good_but_odd_is_noted(void **state)
         {"{\"CollectorsCore_PriorityIntervals\":\"30,120,1441\"}", false,
             "CollectorsCore_PriorityIntervals", "multiple"},
         {"{\"IothubModule_TransportProtocol\":\"AMQP_Protocol\"}", true,
-            "IothubModule_TransportProtocol", "MQTT over TLS, is used"},
-        {"{\"IothubModule_TransportProtocol\":\"MQTT_WebSocket_Protocol\"}", true,
-            "IothubModule_TransportProtocol", "MQTT over TLS, is used"},
+            "IothubModule_TransportProtocol", "not offered, use MQTT_WebSocket_Protocol"},
         {"{\"IothubModule_TransportProtocol\":\"AMQP_WebSocket_Protocol\"}", true,
-            "IothubModule_TransportProtocol", "MQTT over TLS, is used"},
-        {"{\"IothubModule_ProxyConfig\":\"p,1\"}", true, "IothubModule_ProxyConfig", "WebSocket"},
+            "IothubModule_TransportProtocol", "not offered, use MQTT_WebSocket_Protocol"},
+        {"{\"IothubModule_TransportProtocol\":\"MQTT_WebSocket_Protocol\"}", true, "", ""},
+        {"{\"IothubModule_ProxyConfig\":\"p,1\"}", true, "", ""},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -37,38 +37,46 @@ static void write_string(const char *text)
     fclose(file);
 }
 
+#define PATH "/$iothub/websocket?iothub-no-client-cert=true"
+
 static void a_good_file_says_where_and_as_whom_to_connect(void **state UNUSED)
 {
     static const struct {
         const char *text;
         const char *uri;
+        const char *websocket_uri;
         const char *username;
     } rows[] = {
         {"HostName=h.example;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY, "ssl://h.example:8883",
+            "wss://h.example:443" PATH,
             "h.example/d/m/?api-version=2021-04-12&DeviceClientType=gemel-agent%2F1.2.3"},
         {"HostName=Hub.Local:18883;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY "\r\n",
-            "ssl://Hub.Local:18883",
+            "ssl://Hub.Local:18883", "wss://Hub.Local:18883" PATH,
             "Hub.Local:18883/d/m/?api-version=2021-04-12&DeviceClientType=gemel-agent%2F1.2.3"},
         {"HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY ";GatewayHostName=gw:99",
-            "ssl://gw:99", "h/d/m/?api-version=2021-04-12&DeviceClientType=gemel-agent%2F1.2.3"},
+            "ssl://gw:99", "wss://gw:99" PATH,
+            "h/d/m/?api-version=2021-04-12&DeviceClientType=gemel-agent%2F1.2.3"},
         {"HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY ";GatewayHostName=::1",
-            "ssl://[::1]:8883",
+            "ssl://[::1]:8883", "wss://[::1]:443" PATH,
             "h/d/m/?api-version=2021-04-12&DeviceClientType=gemel-agent%2F1.2.3"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct identity identity;
         struct why why = {""};
         AUTO(buf_done) struct buf uri = BUF_EMPTY;
+        AUTO(buf_done) struct buf websocket_uri = BUF_EMPTY;
         AUTO(buf_done) struct buf username = BUF_EMPTY;
         AUTO(buf_done) struct buf client_id = BUF_EMPTY;
         AUTO(buf_done) struct buf password = BUF_EMPTY;
         write_string(rows[i].text);
         assert_int_equal(identity_load(dir, &identity, &why), ERR_NONE);
-        identity_write_uri(&identity, &uri);
+        identity_write_uri(&identity, false, &uri);
+        identity_write_uri(&identity, true, &websocket_uri);
         identity_write_username(&identity, "1.2.3", &username);
         identity_write_client_id(&identity, &client_id);
         assert_int_equal(identity_write_password(&identity, 1700000000, &password, &why), ERR_NONE);
         assert_string_equal(uri.ptr, rows[i].uri);
+        assert_string_equal(websocket_uri.ptr, rows[i].websocket_uri);
         assert_string_equal(username.ptr, rows[i].username);
         assert_string_equal(client_id.ptr, "d/m");
         assert_non_null(strstr(password.ptr, "SharedAccessSignature sr="));

@@ -36,8 +36,9 @@ static struct {
     int closes;
     int aborts;
     int subscribes;
-    char uri[100];
+    char uri[120];
     char password[300];
+    char proxy[100];
     char topic[400];
     char body[100];
     enum err connect_error;
@@ -51,6 +52,7 @@ static enum err fake_connect(void *self UNUSED, const struct link_target *target
     line.connects++;
     line.keep_alive_s = target->keep_alive_s;
     snprintf(line.uri, sizeof(line.uri), "%s", target->uri);
+    snprintf(line.proxy, sizeof(line.proxy), "%s", target->proxy == NULL ? "" : target->proxy);
     snprintf(line.password, sizeof(line.password), "%s", target->password);
     if (line.connect_error != ERR_NONE)
         why_set(why, "no");
@@ -323,6 +325,68 @@ static void pauses_grow_to_five_minutes_and_never_end(void **state UNUSED)
     assert_int_equal(wait_for_it(), 300 * SECOND_US);
 }
 
+static void over_websocket_and_a_proxy_it_goes_where_the_settings_say(void **state UNUSED)
+{
+    static const struct {
+        enum transport transport;
+        const char *config;
+        const char *uri;
+        const char *proxy;
+    } rows[] = {
+        {TRANSPORT_MQTT, "", "ssl://hub.local:8883", ""},
+        {TRANSPORT_AMQP, "", "ssl://hub.local:8883", ""},
+        {TRANSPORT_MQTT_WEBSOCKET, "",
+            "wss://hub.local:443/$iothub/websocket?iothub-no-client-cert=true", ""},
+        {TRANSPORT_AMQP_WEBSOCKET, "10.0.0.1,3128",
+            "wss://hub.local:443/$iothub/websocket?iothub-no-client-cert=true", "10.0.0.1:3128"},
+        {TRANSPORT_MQTT, "proxy.local,80,an,pass,w@rd:%", "ssl://hub.local:8883",
+            "an:pass%2Cw%40rd%3A%25@proxy.local:80"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct uplink_options options = options_of_the_test();
+        char config[64];
+        snprintf(config, sizeof(config), "%s", rows[i].config);
+        options.transport = rows[i].transport;
+        options.proxy = config;
+        uplink_free(uplink);
+        uplink = NULL;
+        assert_int_equal(uplink_new(&options, &uplink, NULL), ERR_NONE);
+        memset(config, 'x', sizeof(config) - 1);
+        uplink_run(uplink);
+        assert_string_equal(line.uri, rows[i].uri);
+        assert_string_equal(line.proxy, rows[i].proxy);
+        assert_false(status_has("w@rd"));
+    }
+}
+
+static void a_renewed_file_is_used_without_a_restart(void **state UNUSED)
+{
+    come_up();
+    uplink_look(uplink);
+    assert_int_equal(line.closes, 0);
+    write_string("HostName=other.local;DeviceId=d1;ModuleId=m1;SharedAccessKey=" KEY);
+    uplink_look(uplink);
+    assert_int_equal(line.closes, 1);
+    event(LINK_CLOSED, 0, "");
+    uplink_run(uplink);
+    assert_string_equal(line.uri, "ssl://other.local:8883");
+}
+
+static void who_waits_because_he_was_refused_tries_a_new_key_at_once(void **state UNUSED)
+{
+    for (int i = 0; i < 12; i++) {
+        uplink_run(uplink);
+        event(LINK_REFUSED, 5, "");
+        wait_for_it();
+    }
+    event(LINK_REFUSED, 5, "");
+    uplink_look(uplink);
+    assert_true(uplink_due(uplink) > now_us);
+    write_string("HostName=hub.local;DeviceId=d1;ModuleId=m1;SharedAccessKey=" KEY "\n");
+    uplink_look(uplink);
+    assert_true(uplink_due(uplink) <= now_us);
+}
+
 static void refused_credentials_are_said_and_tried_slowly(void **state UNUSED)
 {
     uplink_run(uplink);
@@ -539,6 +603,9 @@ int main(void)
         TEST(nothing_is_sent_before_it_is_up), TEST(questions_and_events_go_to_the_hubs_topics),
         TEST(answers_and_changes_are_handed_on), TEST(what_makes_no_sense_is_dropped),
         TEST(pauses_grow_to_five_minutes_and_never_end),
+        TEST(over_websocket_and_a_proxy_it_goes_where_the_settings_say),
+        TEST(a_renewed_file_is_used_without_a_restart),
+        TEST(who_waits_because_he_was_refused_tries_a_new_key_at_once),
         TEST(refused_credentials_are_said_and_tried_slowly),
         TEST(a_failure_to_connect_says_where_to_look),
         TEST(a_lost_connection_is_told_and_followed_by_another),
