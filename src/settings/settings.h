@@ -50,8 +50,8 @@ enum setting_kind {
 /* The number of a WORD setting that has the words of settings_frequencies. */
 enum frequency { FREQUENCY_LOW, FREQUENCY_MEDIUM, FREQUENCY_HIGH, FREQUENCY_COUNT };
 
-/* What IothubModule_TransportProtocol says: the index of its word. AMQP is accepted with a note, and
- * MQTT is spoken on the way that the word names. */
+/* What IothubModule_TransportProtocol says: the index of its word. AMQP is accepted with a note,
+ * and MQTT is spoken on the way that the word names. */
 enum transport {
     TRANSPORT_MQTT,
     TRANSPORT_MQTT_WEBSOCKET,
