@@ -586,6 +586,8 @@ static void settings_that_change_lose_nothing(void **state)
     }
     assert_int_equal(result, 0);
     collect(f);
+    assert_int_equal(counter(f, "lost.kernel_buffer"), 0);
+    assert_int_equal(counter(f, "seen"), FILES);
     assert_int_equal(all_hits(f, "Created"), FILES);
     assert_int_equal(harness_events(&f->harness, "FileSystem"), FILES);
 }
@@ -704,9 +706,11 @@ static void without_memory_nothing_is_forgotten_and_nothing_breaks(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
+    if (argc != 2 && argc != 3)
         return 2;
     schema_dir = argv[1];
+    if (argc == 3)
+        cmocka_set_test_filter(argv[2]);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_thing_that_happens_to_a_file_is_told),
