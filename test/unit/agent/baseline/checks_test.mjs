@@ -202,6 +202,12 @@ test('every pattern is a POSIX extended regular expression', () => {
   assert.ok(tried.size > 150);
 });
 
+test('no pattern takes a comment for a setting', () => {
+  for (const { probe, where } of allProbes.filter((each) => each.probe.probe === 'line'))
+    assert.ok(probe.pattern.startsWith('^') || 'ignore_comments' in probe
+      || probe.paths.every((path) => /^\/(proc|sys)\//.test(path)), `${where}: ${probe.pattern}`);
+});
+
 // What a pattern must find and must leave alone; the id tells which.
 const examples = [
   ['dil-2.0.0', '1.1.18', ['/dev/sr0 /media/cdrom0 udf,iso9660 noauto,ro 0 0', '/dev/sdb1 /media/usb vfat defaults', '/dev/sr0 /media/x udf,iso9660 ro,nodiratime,usrquota'],
