@@ -2,19 +2,24 @@
 /*
  * What the machine is: system, hardware, firmware, network interfaces. Five texts about hardware
  * and firmware have more than one source; the first that says something counts: the setting, then
- * sysinfo.json in the configuration directory, then the firmware's own tables (DMI), then the
- * device tree of boards that have no DMI.
+ * sysinfo.json in the configuration directory, then the firmware's own tables (DMI) as the kernel
+ * reads them, and as they are, then the device tree of boards that have no DMI.
  */
 #include "collector.h"
 #include "file.h"
 #include "log.h"
 #include "nics.h"
 #include "os_release.h"
+#include "smbios.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #define SMALL_FILE_MAX 4096u
 #define SYSINFO_FILE_MAX (64u * 1024)
+#define SMBIOS_FILE_MAX (1024u * 1024)
 #define VALUE_MAX 1024u /* of what a file says; settings have their own limit */
 
 struct source {
@@ -23,24 +28,27 @@ struct source {
     const char *key;         /* in sysinfo.json */
     const char *dmi;         /* file in /sys/class/dmi/id */
     const char *device_tree; /* file in /sys/firmware/devicetree/base */
+    uint8_t smbios_type;     /* and where it stands in the firmware's table itself */
+    uint8_t smbios_offset;
 };
 
 static const struct source sources[] = {
     {"hardware_vendor", SETTING_SYSTEM_INFORMATION_HARDWARE_VENDOR, "HardwareVendor", "sys_vendor",
-        NULL},
+        NULL, 1, 4},
     {"hardware_model", SETTING_SYSTEM_INFORMATION_HARDWARE_MODEL, "HardwareModel", "product_name",
-        "model"},
+        "model", 1, 5},
     {"hardware_serial_number", SETTING_SYSTEM_INFORMATION_HARDWARE_SERIAL_NUMBER,
-        "HardwareSerialNumber", "product_serial", "serial-number"},
+        "HardwareSerialNumber", "product_serial", "serial-number", 1, 7},
     {"firmware_vendor", SETTING_SYSTEM_INFORMATION_FIRMWARE_VENDOR, "FirmwareVendor", "bios_vendor",
-        NULL},
+        NULL, 0, 4},
     {"firmware_version", SETTING_SYSTEM_INFORMATION_FIRMWARE_VERSION, "FirmwareVersion",
-        "bios_version", NULL},
+        "bios_version", NULL, 0, 5},
 };
 
 struct system_information {
     const char *sys_dir;
     const char *etc_dir;
+    const char *root_dir;
     const char *config_dir;
     char *settings[COUNT_OF(sources)]; /* owned */
 };
@@ -92,7 +100,8 @@ static bool set_from_file(struct arena *arena, struct json *object, const char *
 }
 
 /* Reads sysinfo.json; NULL when there is none, or no good one. The original's documentation shows
- * its members without the braces around them, so that form is taken too. */
+ * its members without the braces around them, so that form is taken too, with or without a comma at
+ * its end. */
 static const struct json *read_sysinfo(const struct system_information *self, struct arena *arena)
 {
     AUTO(buf_done) struct buf file = {0};
@@ -100,17 +109,53 @@ static const struct json *read_sysinfo(const struct system_information *self, st
         !file_read(self->config_dir, "sysinfo.json", SYSINFO_FILE_MAX, &file))
         return NULL;
     struct span text = span_trim(buf_span(&file));
+    AUTO(buf_done) struct buf whole = {0};
     bool braces = text.len > 0 && text.ptr[0] == '{';
-    char *whole = arena_format(arena, "%s%.*s%s", braces ? "" : "{", (int)text.len,
-        text.len == 0 ? "" : text.ptr, braces ? "" : "}");
+    if (!braces && text.len > 0 && text.ptr[text.len - 1] == ',')
+        text.len--;
+    buf_add_text(&whole, braces ? "" : "{");
+    buf_add(&whole, text);
+    buf_add_text(&whole, braces ? "" : "}");
     struct json *value;
     struct why why = {""};
-    enum err err = whole == NULL ? ERR_MEMORY : json_parse(arena, span_of(whole), 0, &value, &why);
+    enum err err = whole.failed ? ERR_MEMORY : json_parse(arena, buf_span(&whole), 0, &value, &why);
     if (err == ERR_NONE && value->kind == JSON_OBJECT)
         return value;
     log_warn("collectors", "sysinfo.json is not used: %s",
         err == ERR_NONE ? "it is no JSON object" : why_text(&why, err));
     return NULL;
+}
+
+/* A member of sysinfo.json. The original's documentation also names them as settings, one with a
+ * blank in it: "SystemInformation_ FirmwareVersion". */
+static struct span sysinfo_of(const struct json *sysinfo, const char *key)
+{
+    static const char *const prefix = "SystemInformation_";
+    if (sysinfo == NULL)
+        return SPAN_NONE;
+    json_each (member, sysinfo) {
+        struct span name = span_trim(member->key);
+        if (span_starts(name, span_of(prefix)))
+            name = span_trim(span_from(name, strlen(prefix)));
+        if (member->kind == JSON_STRING && span_is(name, key))
+            return member->text;
+    }
+    return SPAN_NONE;
+}
+
+/* The firmware's table as it is: where the kernel offers it, but not the text by itself. */
+static bool set_from_table(const struct system_information *self, struct arena *arena,
+    struct json *payload, const struct source *source)
+{
+    AUTO(buf_done) struct buf table = {0};
+    char *dir = arena_format(arena, "%s/firmware/dmi/tables", self->sys_dir);
+    if (dir == NULL)
+        return false;
+    if (!file_read(dir, "DMI", SMBIOS_FILE_MAX, &table))
+        return true;
+    return set_text(arena, payload, source->member,
+        span_first(
+            smbios_find(buf_span(&table), source->smbios_type, source->smbios_offset), VALUE_MAX));
 }
 
 static bool add_hardware(
@@ -123,11 +168,14 @@ static bool add_hardware(
             return false;
         if (json_find_text(payload, source->member) == NULL &&
             !set_text(arena, payload, source->member,
-                span_first(json_string_of(sysinfo, source->key), VALUE_MAX)))
+                span_first(sysinfo_of(sysinfo, source->key), VALUE_MAX)))
             return false;
         if (json_find_text(payload, source->member) == NULL &&
             !set_from_file(
                 arena, payload, source->member, self->sys_dir, "class/dmi/id", source->dmi))
+            return false;
+        if (json_find_text(payload, source->member) == NULL &&
+            !set_from_table(self, arena, payload, source))
             return false;
         if (json_find_text(payload, source->member) == NULL &&
             !set_from_file(arena, payload, source->member, self->sys_dir,
@@ -147,21 +195,38 @@ static bool set_from_os_release(struct arena *arena, struct json *payload, struc
            set_text(arena, payload, member, span_first(buf_span(&value), VALUE_MAX));
 }
 
+/* The device runs IoT Edge if its identity service, or an Edge before that had one, is set up. */
+static const char *agent_type(const struct system_information *self)
+{
+    static const char *const marks[] = {"aziot", "iotedge"};
+    for (size_t i = 0; i < COUNT_OF(marks); i++) {
+        char path[PATH_MAX];
+        int len = snprintf(path, sizeof(path), "%s/%s", self->etc_dir, marks[i]);
+        if (len > 0 && (size_t)len < sizeof(path) && access(path, F_OK) == 0)
+            return "Edge";
+    }
+    return "Standalone";
+}
+
 static bool add_system(
     const struct system_information *self, struct arena *arena, struct json *payload)
 {
     AUTO(buf_done) struct buf release = {0};
     struct utsname name;
     must(uname(&name) == 0);
-    if (!file_read(self->etc_dir, "os-release", SMALL_FILE_MAX, &release))
+    if (!file_read(self->etc_dir, "os-release", SMALL_FILE_MAX, &release)) {
+        char *lib = arena_format(arena, "%s/usr/lib", self->root_dir);
         buf_clear(&release);
+        if (lib == NULL || !file_read(lib, "os-release", SMALL_FILE_MAX, &release))
+            buf_clear(&release);
+    }
     struct span text = buf_span(&release);
     return set_from_os_release(arena, payload, text, "ID", "os_dist") &&
            set_from_os_release(arena, payload, text, "VERSION_ID", "os_version") &&
            set_text(arena, payload, "os_platform", span_of(name.sysname)) &&
            set_text(arena, payload, "os_arch", span_of(name.machine)) &&
            set_text(arena, payload, "kernel_info", span_of(name.release)) &&
-           set_text(arena, payload, "agent_type", SPAN_LIT("Standalone")) &&
+           set_text(arena, payload, "agent_type", span_of(agent_type(self))) &&
            set_text(arena, payload, "agent_version", SPAN_LIT(GEMEL_VERSION));
 }
 
@@ -170,7 +235,7 @@ static enum err add_nics(
 {
     struct json *nics;
     size_t left_out;
-    enum err err = nics_list(arena, self->sys_dir, max, &nics, &left_out);
+    enum err err = nics_list(arena, self->sys_dir, self->root_dir, max, &nics, &left_out);
     if (err != ERR_NONE)
         return err == ERR_MEMORY ? err : ERR_NONE; /* the rest is worth sending */
     if (!json_set(arena, payload, SPAN_LIT("nics"), nics))
@@ -211,6 +276,7 @@ static enum err system_information_new(
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     self->sys_dir = options->sys_dir;
     self->etc_dir = options->etc_dir;
+    self->root_dir = options->root_dir == NULL ? "" : options->root_dir;
     self->config_dir = options->config_dir;
     *ret_state = self;
     return ERR_NONE;
