@@ -20,6 +20,7 @@ struct hub_config {
         char address[CONFIG_TEXT_SIZE];
         unsigned mqtt_port;
         unsigned https_port;
+        unsigned https_client_certificates;
         unsigned backlog;
     } listen;
     struct {

@@ -169,6 +169,7 @@ static enum err open_gateway(struct server *server, unsigned connections, struct
         .listen = config->listen.address,
         .mqtt_port = config->listen.mqtt_port,
         .https_port = config->listen.https_port,
+        .https_client_certificates = config->listen.https_client_certificates != 0,
         .certificate_file = server->certificate_file,
         .key_file = server->key_file,
         .portal_directory = find_portal(server),

@@ -134,6 +134,11 @@ const char *conn_peer(const struct conn *conn, char ret_text[CONN_PEER_SIZE])
     return ret_text;
 }
 
+void conn_add_certificates(const struct conn *conn, struct buf *out)
+{
+    tls_add_client_chain(lws_get_ssl(conn->wsi), out);
+}
+
 /* ---- what a protocol asks for ---------------------------------------------------------------- */
 
 static void want_to_write(struct conn *conn)
@@ -379,8 +384,7 @@ int conn_callback(
     struct conn *conn;
     switch (reason) {
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
-        tls_configure(
-            user, &((struct gateway_thread *)lws_context_user(lws_get_context(wsi)))->identity);
+        thread_configure_tls(lws_context_user(lws_get_context(wsi)), wsi, user);
         return 0;
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
         thread_deliver(lws_context_user(lws_get_context(wsi)));

@@ -107,6 +107,9 @@ static inline bool conn_is_open(const struct conn *conn)
 #define CONN_PEER_SIZE 64
 const char *conn_peer(const struct conn *conn, char ret_text[CONN_PEER_SIZE]);
 
+/* Adds the certificates that the peer showed; see tls.h. */
+void conn_add_certificates(const struct conn *conn, struct buf *out);
+
 /* The wheel's callback, and the callback of libwebsockets. */
 void conn_expired(void *self, struct wheel_entry *entry);
 int conn_callback(

@@ -48,7 +48,8 @@ struct gateway_options {
     const char *listen; /* an address; NULL, empty or "::": every address, IPv6 and IPv4 */
     unsigned mqtt_port; /* 0: any free port */
     unsigned https_port;
-    const char *certificate_file; /* PEM, the server's first */
+    bool https_client_certificates; /* are asked for there, as they always are on the other */
+    const char *certificate_file;   /* PEM, the server's first */
     const char *key_file;
     const char *portal_directory; /* NULL: none */
     unsigned hsts_seconds;        /* of the portal's pages; 0: not said */

@@ -237,6 +237,19 @@ static enum err take_will(struct mqtt_session *session, const struct mqtt_connec
     return session->will == NULL ? ERR_MEMORY : ERR_NONE;
 }
 
+/* Without a token it is the certificate that proves who connects. */
+static enum err take_proof(struct connect_op *op, const struct mqtt_connect *connect)
+{
+    struct arena *arena = &op->connect.call.arena;
+    AUTO(buf_done) struct buf chain = BUF_EMPTY;
+    if (connect->password.len == 0)
+        conn_add_certificates(&op->session->conn, &chain);
+    if (chain.failed || !arena_span(arena, buf_span(&chain), &op->connect.certificates) ||
+        !arena_span(arena, connect->password, &op->connect.password))
+        return ERR_MEMORY;
+    return ERR_NONE;
+}
+
 static enum err fill(struct connect_op *op, const struct mqtt_connect *connect, struct why *why)
 {
     struct connect_call *call = &op->connect;
@@ -262,7 +275,7 @@ static enum err fill(struct connect_op *op, const struct mqtt_connect *connect, 
     call->model_id = username.model_id;
     call->sink = &session->sink;
     call->lasting = session->lasting;
-    return arena_span(arena, connect->password, &call->password) ? ERR_NONE : ERR_MEMORY;
+    return take_proof(op, connect);
 }
 
 static void set_silence(struct mqtt_session *session, unsigned keep_alive_seconds)

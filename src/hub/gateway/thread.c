@@ -240,6 +240,14 @@ static enum err make_context(
     return make_vhosts(thread, options, &info, why);
 }
 
+void thread_configure_tls(struct gateway_thread *thread, struct lws *wsi, SSL_CTX *context)
+{
+    const char *name = lws_get_vhost_name(lws_get_vhost(wsi));
+    bool is_https = strcmp(name, listeners[LISTEN_HTTPS].name) == 0;
+    tls_configure(context, &thread->identity,
+        !is_https || thread->gateway->options.https_client_certificates);
+}
+
 static void start_acceptors(struct gateway_thread *thread)
 {
     for (int i = 0; i < LISTEN_COUNT; i++) {

@@ -90,6 +90,9 @@ void thread_post(struct gateway_thread *thread, struct mail *mail);
  */
 void thread_use_identity(struct gateway_thread *thread, SSL_CTX *identity);
 
+/* For the TLS context of the vhost that is being made. */
+void thread_configure_tls(struct gateway_thread *thread, struct lws *wsi, SSL_CTX *context);
+
 /* Delivers what is in the mailbox. */
 void thread_deliver(struct gateway_thread *thread);
 

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a client may show of itself: a chain of a few certificates. */
+#define CLIENT_CHAIN_BYTES 32768
+
 static enum err check_readable(const char *what, const char *file, struct why *why)
 {
     FILE *stream = fopen(file, "re");
@@ -60,9 +63,41 @@ static int show_identity(SSL *ssl, void *self)
         ssl, SSL_CTX_get0_certificate(identity), SSL_CTX_get0_privatekey(identity), chain, 1);
 }
 
-void tls_configure(SSL_CTX *context, SSL_CTX **identity)
+static int accept_any(X509_STORE_CTX *context, void *self)
+{
+    (void)self;
+    X509_STORE_CTX_set_error(context, X509_V_OK);
+    return 1;
+}
+
+static void add_certificate(const X509 *certificate, struct buf *out)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(certificate, &der);
+    if (size < 0)
+        out->failed = true;
+    else
+        buf_add(out, (struct span){(const char *)der, (size_t)size});
+    OPENSSL_free(der);
+}
+
+void tls_add_client_chain(const SSL *ssl, struct buf *out)
+{
+    const X509 *own = SSL_get0_peer_certificate(ssl);
+    STACK_OF(X509) *others = SSL_get_peer_cert_chain(ssl);
+    if (own == NULL)
+        return;
+    add_certificate(own, out);
+    for (int i = 0; i < sk_X509_num(others); i++)
+        add_certificate(sk_X509_value(others, i), out);
+}
+
+void tls_configure(SSL_CTX *context, SSL_CTX **identity, bool asks_clients)
 {
     SSL_CTX_set_cert_cb(context, show_identity, identity);
+    SSL_CTX_set_verify(context, asks_clients ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_cert_verify_callback(context, accept_any, NULL);
+    SSL_CTX_set_max_cert_list(context, CLIENT_CHAIN_BYTES);
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -233,6 +233,13 @@ static enum err accept_anybody(struct rest *rest, struct why *why)
     return err == ERR_SIGN_IN ? ERR_NONE : err;
 }
 
+/* What programs administer a server by. */
+static bool takes_password(const struct operation *operation)
+{
+    return operation->guard == GUARD_ADMINISTRATOR ||
+           (operation->guard == GUARD_GEMEL && operation->role == ROLE_ADMINISTRATOR);
+}
+
 static enum err accept_call(struct rest *rest, struct why *why)
 {
     const struct rest_call *call = rest->call;
@@ -245,7 +252,7 @@ static enum err accept_call(struct rest *rest, struct why *why)
             call->body.len, OPEN_BODY_BYTES);
     if (guard == GUARD_OPEN)
         return accept_anybody(rest, why);
-    if (guard == GUARD_ADMINISTRATOR && call->authorization.len > 0)
+    if (takes_password(rest->operation) && call->authorization.len > 0)
         return accept_basic(rest, why);
     return accept_session(rest, why);
 }

@@ -9,6 +9,7 @@ const struct service_limits service_limits_default = {
     .request_bytes = 1024 * 1024,
     .event_bytes = 256 * 1024,
     .modules_per_device = 50,
+    .certificates_per_hub = 25,
     .devices_per_hub = 1000000,
     .bulk_items = 100,
     .list_items = 1000,

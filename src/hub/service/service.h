@@ -44,13 +44,14 @@ struct access_limits {
 
 struct service_limits {
     struct twin_limits twin;
-    size_t request_bytes;      /* a REST body: 1 MiB */
-    size_t event_bytes;        /* a device-to-cloud message: 256 KiB */
-    size_t modules_per_device; /* 50 */
-    size_t devices_per_hub;    /* 1,000,000 */
-    size_t bulk_items;         /* 100 */
-    size_t list_items;         /* 1000 */
-    unsigned skew_seconds;     /* tolerated behind a token's expiry: 300 */
+    size_t request_bytes;        /* a REST body: 1 MiB */
+    size_t event_bytes;          /* a device-to-cloud message: 256 KiB */
+    size_t modules_per_device;   /* 50 */
+    size_t devices_per_hub;      /* 1,000,000 */
+    size_t certificates_per_hub; /* of authorities: 25 */
+    size_t bulk_items;           /* 100 */
+    size_t list_items;           /* 1000 */
+    unsigned skew_seconds;       /* tolerated behind a token's expiry: 300 */
     unsigned event_retention_hours;
     size_t history_entries; /* documents kept of each twin: 50; 0: none */
     unsigned history_days;  /* for how long: 365; 0: without end */
@@ -125,21 +126,25 @@ struct connect_call {
     struct span host;      /* from the username, as sent */
     struct span device_id; /* raw */
     struct span module_id;
-    struct span model_id; /* empty: none */
-    struct span password; /* SAS token; wiped by the service */
-    struct span peer;     /* address, for the log */
+    struct span model_id;     /* empty: none */
+    struct span password;     /* SAS token; wiped by the service */
+    struct span certificates; /* that the client showed, DER, its own first; empty: none. They count
+                               * where there is no password. */
+    struct span peer;         /* address, for the log */
     struct session_sink *sink;
     bool lasting; /* the client keeps its session (MQTT CleanSession 0) */
     /* out, in the call's arena: copy what is to outlive it */
     struct session_identity identity;
     uint64_t session;
     uint32_t filters;   /* what the session that lasted is subscribed to; see subscriptions_call */
-    int64_t expires_us; /* wall time at which the session must end: the token's expiry (with the
-                         * skew that is tolerated, where that alone let it in) */
+    int64_t expires_us; /* wall time at which the session must end: the expiry of token or
+                         * certificate (with the skew that is tolerated, where that alone let it
+                         * in) */
 };
 
 /*
- * Authenticates by the identity's own key or by a policy with DeviceConnect, registers the session
+ * Authenticates by the identity's own key, by a policy with DeviceConnect, or by the client's
+ * certificate: whichever the identity's type of authentication asks for. Registers the session
  * (taking over an older one) and stores "connected" before it replies.
  * ERR_UNAUTHORIZED (also for unknown or disabled identities), ERR_HUB_NOT_FOUND, store errors.
  */

@@ -78,6 +78,17 @@ bool auth_mark_is_current(
 /* Overwrites a span that held a secret. */
 void auth_wipe(struct span secret);
 
+/* ---- authorities.c: certificates of authorities ---------------------------------------------- */
+
+/* Whether a client's chain leads to one of the hub's authorities, and its certificate's place in
+ * time; `*ret_authority` is DER, in the arena. ERR_UNAUTHORIZED; see certificate.h. */
+enum err authorities_verify(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span chain, int64_t now_us, unsigned skew_s, struct span *ret_authority,
+    int64_t *ret_until_us, struct why *why) MUST_USE;
+/* Whether the authority of that mark (auth_key_mark() of its DER) is still there. */
+enum err authorities_check_mark(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    uint64_t mark, struct why *why) MUST_USE;
+
 /* ---- service.c ------------------------------------------------------------------------------ */
 
 struct parked;

@@ -3,7 +3,8 @@
  * What devices and modules ask. A connect takes two jobs: one reads and judges, the other notes it:
  *
  *   token, time, host, policy     caller's thread
- *   identity, its keys            READ
+ *   identity, its keys, or its    READ
+ *   thumbprints, or authorities
  *   bus_session_open
  *   still the same identity and policy's key? connected
  *                                 WRITE   (what changed in between is seen here; what changes after
@@ -11,15 +12,19 @@
  */
 #include "service_priv.h"
 
+#include "certificate.h"
 #include "log.h"
 
 /* ---- connect -------------------------------------------------------------------------------- */
 
+enum connect_proof { BY_KEY, BY_POLICY, BY_CERTIFICATE };
+
 struct connect_work {
     struct connect_call *call;
+    enum connect_proof proof;
     struct sas sas;
-    bool by_policy;
-    uint64_t mark; /* of the policy's key */
+    struct certificate certificate;
+    uint64_t mark; /* of the policy's key, or of the authority; 0: none */
     uint64_t device_etag;
     uint64_t module_etag;
 };
@@ -34,6 +39,14 @@ static void finish_connect(struct connect_call *call, enum err err, const struct
     call_finish(&call->call, err, why);
 }
 
+static void set_expiry(struct connect_call *call, int64_t expires_us)
+{
+    const struct service *service = call->call.service;
+    if (expires_us <= now_us(service))
+        expires_us += (int64_t)service->options.limits.skew_seconds * 1000000;
+    call->expires_us = expires_us;
+}
+
 static enum err judge_token(
     struct connect_work *work, const struct hub_record *hub, struct span resource, struct why *why)
 {
@@ -43,25 +56,30 @@ static enum err judge_token(
     enum err err = auth_token(service, hub, &work->sas, resource, &rights, why);
     if (err != ERR_NONE)
         return err;
-    work->by_policy = work->sas.policy.len > 0;
-    if (work->by_policy && (rights & RIGHT_DEVICE_CONNECT) == 0)
+    work->proof = work->sas.policy.len > 0 ? BY_POLICY : BY_KEY;
+    if (work->proof == BY_POLICY && (rights & RIGHT_DEVICE_CONNECT) == 0)
         return fail(ERR_UNAUTHORIZED, why, "the policy \"%.*s\" lacks the right DeviceConnect",
             SPAN_ARG(work->sas.policy));
-    if (work->by_policy)
+    if (work->proof == BY_POLICY)
         work->mark = auth_policy_mark(hub, &work->sas);
-    int64_t expires_us = work->sas.expires_s * 1000000;
-    if (expires_us <= now_us(service))
-        expires_us += (int64_t)service->options.limits.skew_seconds * 1000000;
-    call->expires_us = expires_us;
-    call->identity.hub_id = hub->id;
+    set_expiry(call, work->sas.expires_s * 1000000);
     return ERR_NONE;
+}
+
+static enum err read_proof(struct connect_work *work, struct why *why)
+{
+    struct connect_call *call = work->call;
+    if (call->password.len > 0 || call->certificates.len == 0)
+        return sas_parse(&call->call.arena, call->password, &work->sas, why);
+    work->proof = BY_CERTIFICATE;
+    return certificate_read(&call->call.arena, call->certificates, &work->certificate, why);
 }
 
 static enum err begin_connect(struct service *service, struct connect_work *work, struct why *why)
 {
     struct connect_call *call = work->call;
     AUTO(buf_done) struct buf resource = BUF_EMPTY;
-    enum err err = sas_parse(&call->call.arena, call->password, &work->sas, why);
+    enum err err = read_proof(work, why);
     sas_write_path(&resource, call->device_id, call->module_id);
     if (resource.failed)
         return ERR_MEMORY;
@@ -72,8 +90,10 @@ static enum err begin_connect(struct service *service, struct connect_work *work
     if (hub == NULL)
         err = fail(ERR_HUB_NOT_FOUND, why, "no hub of this server has the host name %.*s",
             SPAN_ARG(call->host));
-    else
+    else if (work->proof != BY_CERTIFICATE)
         err = judge_token(work, hub, buf_span(&resource), why);
+    if (err == ERR_NONE)
+        call->identity.hub_id = hub->id;
     hub_cache_unlock(&service->hubs);
     return err;
 }
@@ -99,6 +119,87 @@ static enum err get_enabled(struct connect_call *call, struct store_txn *txn,
     return call->module_id.len > 0 ? get_known(call, txn, call->module_id, ret_who, why) : err;
 }
 
+/* ---- certificates --------------------------------------------------------------------------- */
+
+static enum err judge_thumbprint(
+    struct connect_work *work, const struct identity *who, struct why *why)
+{
+    const struct service *service = work->call->call.service;
+    const struct certificate *certificate = &work->certificate;
+    if (!certificate_has_thumbprint(certificate, who->primary_thumbprint) &&
+        !certificate_has_thumbprint(certificate, who->secondary_thumbprint))
+        return fail(ERR_UNAUTHORIZED, why,
+            "the certificate's thumbprint, SHA1Hash %s, SHA2Hash %s, is not the identity's",
+            certificate->sha1, certificate->sha256);
+    set_expiry(work->call, certificate->until_us);
+    return certificate_check_time(
+        certificate, now_us(service), service->options.limits.skew_seconds, why);
+}
+
+/* A module's certificate is named "device/module", or it is the device's own. */
+static bool is_named(const struct certificate *certificate, const struct connect_call *call)
+{
+    struct span name = certificate->common_name;
+    size_t slash = call->device_id.len;
+    if (span_eq(name, call->device_id))
+        return true;
+    return call->module_id.len > 0 && name.len > slash && name.ptr[slash] == '/' &&
+           span_eq(span_first(name, slash), call->device_id) &&
+           span_eq(span_from(name, slash + 1), call->module_id);
+}
+
+static enum err judge_authority(struct connect_work *work, struct store_txn *txn, struct why *why)
+{
+    struct connect_call *call = work->call;
+    const struct service *service = call->call.service;
+    struct span authority;
+    int64_t until_us = 0;
+    if (!is_named(&work->certificate, call))
+        return fail(ERR_UNAUTHORIZED, why,
+            "the certificate's common name is \"%.*s\", not the identity's",
+            SPAN_ARG(work->certificate.common_name));
+    enum err err =
+        authorities_verify(txn, &call->call.arena, call->identity.hub_id, call->certificates,
+            now_us(service), service->options.limits.skew_seconds, &authority, &until_us, why);
+    if (err != ERR_NONE)
+        return err;
+    work->mark = auth_key_mark(authority);
+    set_expiry(call, until_us);
+    return ERR_NONE;
+}
+
+static enum err judge_proof(
+    struct connect_work *work, struct store_txn *txn, const struct identity *who, struct why *why)
+{
+    bool by_certificate = work->proof == BY_CERTIFICATE;
+    if (who->auth == AUTH_SAS && by_certificate)
+        return fail(ERR_UNAUTHORIZED, why, "the identity authenticates by tokens, none was sent");
+    if (who->auth == AUTH_SAS)
+        return work->proof == BY_POLICY ? ERR_NONE : auth_identity_key(&work->sas, who, why);
+    if (!by_certificate)
+        return fail(ERR_UNAUTHORIZED, why, "the identity does not authenticate by tokens");
+    if (who->auth == AUTH_SELF_SIGNED)
+        return judge_thumbprint(work, who, why);
+    if (who->auth == AUTH_CERTIFICATE_AUTHORITY)
+        return judge_authority(work, txn, why);
+    return fail(ERR_UNAUTHORIZED, why, "the identity has no way to authenticate");
+}
+
+static enum err write_method(struct connect_work *work)
+{
+    struct connect_call *call = work->call;
+    const char *method =
+        arena_format(&call->call.arena, "{\"scope\":\"%s\",\"type\":\"%s\",\"issuer\":\"iothub\"}",
+            work->proof == BY_POLICY   ? "hub"
+            : call->module_id.len == 0 ? "device"
+                                       : "module",
+            work->proof == BY_CERTIFICATE ? "x509" : "sas");
+    if (method == NULL)
+        return ERR_MEMORY;
+    call->identity.auth_method = span_of(method);
+    return ERR_NONE;
+}
+
 static enum err run_judge(struct store_job *job, struct store_txn *txn)
 {
     struct connect_call *call = (struct connect_call *)job;
@@ -108,25 +209,29 @@ static enum err run_judge(struct store_job *job, struct store_txn *txn)
     enum err err = get_enabled(call, txn, &device, &who, &job->why);
     if (err != ERR_NONE)
         return err;
-    if (who.auth != AUTH_SAS)
-        return fail(ERR_UNAUTHORIZED, &job->why, "the identity does not authenticate by tokens");
-    if (!work->by_policy)
-        err = auth_identity_key(&work->sas, &who, &job->why);
+    err = judge_proof(work, txn, &who, &job->why);
+    if (err == ERR_NONE)
+        err = write_method(work);
     if (err != ERR_NONE)
         return err;
-    const char *method =
-        arena_format(&call->call.arena, "{\"scope\":\"%s\",\"type\":\"sas\",\"issuer\":\"iothub\"}",
-            work->by_policy            ? "hub"
-            : call->module_id.len == 0 ? "device"
-                                       : "module");
-    if (method == NULL)
-        return ERR_MEMORY;
     work->device_etag = device.etag;
     work->module_etag = who.etag;
     call->identity.device_id = call->device_id;
     call->identity.module_id = call->module_id;
     call->identity.generation = who.generation;
-    call->identity.auth_method = span_of(method);
+    return ERR_NONE;
+}
+
+/* Whether what let it in is still worth that. */
+static enum err check_mark(struct connect_call *call, struct store_txn *txn, struct why *why)
+{
+    const struct connect_work *work = call->call.work;
+    int64_t hub_id = call->identity.hub_id;
+    if (work->proof == BY_POLICY &&
+        !auth_mark_is_current(call->call.service, hub_id, work->sas.policy, work->mark))
+        return fail(ERR_UNAUTHORIZED, why, "the policy's key was changed at this moment");
+    if (work->proof == BY_CERTIFICATE && work->mark != 0)
+        return authorities_check_mark(txn, &call->call.arena, hub_id, work->mark, why);
     return ERR_NONE;
 }
 
@@ -142,9 +247,9 @@ static enum err run_note(struct store_job *job, struct store_txn *txn)
     if (device.etag != work->device_etag || who.etag != work->module_etag ||
         who.generation != call->identity.generation)
         return fail(ERR_UNAUTHORIZED, &job->why, "the identity was changed at this moment");
-    if (work->by_policy && !auth_mark_is_current(call->call.service, call->identity.hub_id,
-                               work->sas.policy, work->mark))
-        return fail(ERR_UNAUTHORIZED, &job->why, "the policy's key was changed at this moment");
+    err = check_mark(call, txn, &job->why);
+    if (err != ERR_NONE)
+        return err;
     return store_connection_put(txn, call->identity.hub_id, call->device_id, call->module_id,
         call->session, true, call->model_id, now_us(call->call.service));
 }
@@ -189,7 +294,7 @@ static void judged(struct store_job *job, enum err result)
         return;
     }
     const struct connect_work *work = call->call.work;
-    if (work->by_policy)
+    if (work->mark != 0)
         bus_session_mark(service->options.bus, call->session, work->mark);
     job->run = run_note_session;
     job->done = noted;

@@ -107,6 +107,14 @@ enum err sqlite_audit_read(struct store_txn *txn, const struct audit_range *rang
 enum err sqlite_audit_prune(
     struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
 
+enum err sqlite_ca_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span name,
+    struct ca_certificate *ret_certificate);
+enum err sqlite_ca_list(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct ca_certificate **ret_certificates, size_t *ret_count);
+enum err sqlite_ca_put(
+    struct store_txn *txn, int64_t hub_id, const struct ca_certificate *certificate);
+enum err sqlite_ca_delete(struct store_txn *txn, int64_t hub_id, struct span name);
+
 enum err sqlite_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
     struct span device_id, struct span module_id, struct identity *ret_identity);
 enum err sqlite_identity_insert(

@@ -165,6 +165,31 @@ enum err store_audit_prune(
     return txn->driver->audit_prune(txn, before_us, limit, ret_dropped);
 }
 
+enum err store_ca_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span name,
+    struct ca_certificate *ret_certificate)
+{
+    return txn->driver->ca_get(txn, arena, hub_id, name, ret_certificate);
+}
+
+enum err store_ca_list(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct ca_certificate **ret_certificates, size_t *ret_count)
+{
+    return txn->driver->ca_list(txn, arena, hub_id, ret_certificates, ret_count);
+}
+
+enum err store_ca_put(
+    struct store_txn *txn, int64_t hub_id, const struct ca_certificate *certificate)
+{
+    must(txn->writable);
+    return txn->driver->ca_put(txn, hub_id, certificate);
+}
+
+enum err store_ca_delete(struct store_txn *txn, int64_t hub_id, struct span name)
+{
+    must(txn->writable);
+    return txn->driver->ca_delete(txn, hub_id, name);
+}
+
 enum err store_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
     struct span device_id, struct span module_id, struct identity *ret_identity)
 {

@@ -174,6 +174,27 @@ enum err store_audit_read(struct store_txn *txn, const struct audit_range *range
 enum err store_audit_prune(
     struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped) MUST_USE;
 
+/* ---- certificates of authorities: whose devices a hub believes ------------------------------- */
+
+struct ca_certificate {
+    struct span name;        /* of the hub's list, exactly */
+    struct span certificate; /* DER */
+    uint64_t etag;
+    int64_t created_us;
+    int64_t updated_us;
+};
+
+enum err store_ca_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span name,
+    struct ca_certificate *ret_certificate) MUST_USE; /* ERR_NOT_FOUND */
+/* All of a hub, by name. */
+enum err store_ca_list(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct ca_certificate **ret_certificates, size_t *ret_count) MUST_USE;
+/* Adds or replaces one. */
+enum err store_ca_put(
+    struct store_txn *txn, int64_t hub_id, const struct ca_certificate *certificate) MUST_USE;
+enum err store_ca_delete(
+    struct store_txn *txn, int64_t hub_id, struct span name) MUST_USE; /* ERR_NOT_FOUND */
+
 /* ---- identities: devices and modules -------------------------------------------------------- */
 
 enum auth_type { AUTH_SAS, AUTH_SELF_SIGNED, AUTH_CERTIFICATE_AUTHORITY, AUTH_NONE };

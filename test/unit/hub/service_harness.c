@@ -510,6 +510,12 @@ static struct span in_world(struct span text)
 struct session connect_as(
     const char *device_id, const char *module_id, const char *password, struct heard *heard)
 {
+    return connect_showing(device_id, module_id, password, SPAN_NONE, heard);
+}
+
+struct session connect_showing(const char *device_id, const char *module_id, const char *password,
+    struct span certificates, struct heard *heard)
+{
     struct waiter waiter = WAITER_INIT;
     struct connect_call call = {0};
     call_init(&call.call, 1 << 20, on_reply, &waiter);
@@ -518,6 +524,7 @@ struct session connect_as(
     call.module_id = keep(&call.call, module_id);
     call.password = keep(&call.call, password);
     call.peer = keep(&call.call, "127.0.0.1");
+    assert_true(arena_span(&call.call.arena, certificates, &call.certificates));
     call.sink = &heard->sink;
     begin_failing();
     service_connect(world.service, &call);

@@ -131,6 +131,9 @@ struct session {
 /* Connects with a password to hub.local. */
 struct session connect_as(
     const char *device_id, const char *module_id, const char *password, struct heard *heard);
+/* The same of a client that shows certificates. */
+struct session connect_showing(const char *device_id, const char *module_id, const char *password,
+    struct span certificates, struct heard *heard);
 struct session connect_device(const char *device_id, struct heard *heard); /* with HUB_KEY */
 
 enum err send_report(const struct session *session, const char *patch);
