@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
+#include "collect.h"
 #include "log.h"
 #include "mem.h"
 #include "run.h"
@@ -22,6 +23,7 @@ enum option {
     OPTION_LOG_LEVEL,
     OPTION_OUTPUT,
     OPTION_JSON,
+    OPTION_SECONDS,
     OPTION_COUNT
 };
 
@@ -39,6 +41,8 @@ static const struct option_row {
         "the first collection comes at a random time within this (default 60)"},
     [OPTION_LOG_LEVEL] = {"--log-level", "LEVEL", "error, warn, info or debug (default info)"},
     [OPTION_OUTPUT] = {"--output", "FORMAT", "text or json (default text)"},
+    [OPTION_SECONDS] = {"--seconds", "SECONDS",
+        "how long to listen, where the collector hears of events as they happen (default 5)"},
     [OPTION_JSON] = {"--json", NULL, "the same as JSON"},
 };
 
@@ -52,6 +56,7 @@ typedef int command_function(const struct arguments *arguments);
 static command_function run_command;
 static command_function check_command;
 static command_function schema_command;
+static command_function collect_command;
 static command_function status_command;
 
 #define BIT(option) (1u << (option))
@@ -71,6 +76,10 @@ static const struct command {
         "Judges a desired document offline, '-' is standard input. Ends with 0 if it would be "
         "applied, 1 if not, 2 if it is no JSON object."},
     {"schema", NULL, 0, schema_command, "Prints the settings as JSON Schema."},
+    {"collect", "NAME", BIT(OPTION_CONFIG_DIR) | BIT(OPTION_SECONDS) | BIT(OPTION_LOG_LEVEL),
+        collect_command,
+        "Runs one collector once, with the settings of conf.json, and prints what it would send as "
+        "JSON. Ends with 2 if there is no collector of that name; the sentence names all."},
     {"status", NULL, BIT(OPTION_STATE_DIR) | BIT(OPTION_JSON), status_command,
         "Says how the running agent is. Ends with 3 if none runs."},
 };
@@ -161,6 +170,23 @@ static int check_command(const struct arguments *arguments)
 static int schema_command(const struct arguments *arguments UNUSED)
 {
     return agent_schema();
+}
+
+static int collect_command(const struct arguments *arguments)
+{
+    enum log_level level;
+    uint64_t seconds = 0;
+    const char *level_text = or_default(arguments->values[OPTION_LOG_LEVEL], "warn");
+    const char *seconds_text = arguments->values[OPTION_SECONDS];
+    if (!log_level_parse(level_text, &level))
+        return usage("--log-level must be error, warn, info or debug", level_text);
+    if (seconds_text != NULL && !span_u64(span_of(seconds_text), 86400, &seconds))
+        return usage("--seconds must be a number of seconds, at most 86400", seconds_text);
+    log_set_level(level);
+    const struct collect_options options = {.name = arguments->operand,
+        .config_dir = config_dir_of(arguments),
+        .seconds = seconds_text == NULL ? -1 : (int64_t)seconds};
+    return agent_collect(&options);
 }
 
 static int print_status(struct span text)

@@ -130,7 +130,10 @@ struct collector {
 #include "collectors.def"
 #undef COLLECTOR
 
-/* For tests: as collectors_new(), with the collectors of a table (which must outlive the result).
+/* Returns the collectors of collectors.def, one a call, `at` from 0 on; NULL: there are no more. */
+const struct collector *collectors_at(size_t at);
+
+/* As collectors_new(), with the collectors of a table (which must outlive the result).
  */
 enum err collectors_new_of(const struct collectors_options *options,
     const struct collector *const *table, size_t count, struct collectors **ret_collectors,

@@ -52,6 +52,11 @@ static const struct collector *const all[] = {
 #undef COLLECTOR
 };
 
+const struct collector *collectors_at(size_t at)
+{
+    return at < COUNT_OF(all) ? all[at] : NULL;
+}
+
 static const char *text_or(const char *text, const char *otherwise)
 {
     return text == NULL ? otherwise : text;
