@@ -413,7 +413,7 @@ static void damaged_databases_of_rpm_are_errors(void **state)
     for (off_t offset = 0; offset < about.st_size; offset += 1000) {
         FILE *file = fopen(path, "r+");
         assert_non_null(file);
-        fseek(file, offset, SEEK_SET);
+        fseeko(file, offset, SEEK_SET);
         fputc(rand() % 256, file);
         fclose(file);
         scan(f);
