@@ -5,6 +5,7 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -343,11 +344,20 @@ static void check_the_two(const struct json *all)
     check(named(all, "beta"), "beta", "0.0.1~rc1-3", "", "noarch");
 }
 
-static void the_database_of_rpm_is_read(void **state)
+static void the_database_of_rpm_is_read_or_its_library_is_named(void **state)
 {
     struct fixture *f = *state;
     copy_fixture(f, "rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite");
     scan(f);
+    void *library = dlopen("libsqlite3.so.0", RTLD_NOW);
+    if (library == NULL) { /* as on a device, or under emulation */
+        const struct json *payload = harness_payload(&f->harness, "SBoM", 0);
+        assert_true(span_is(json_string_of(payload, "error"),
+            "the packages of rpm cannot be read without libsqlite3.so.0"));
+        assert_int_equal(packages(f, NULL)->count, 0);
+        return;
+    }
+    dlclose(library);
     check_the_two(packages(f, "rpm"));
     assert_int_equal(harness_counter(&f->harness, f->collectors, "SBoM", "failures"), 0);
 }
@@ -515,7 +525,7 @@ int main(int argc, char **argv)
         TEST(hostile_texts_become_valid_json_and_are_cut),
         TEST(what_is_no_file_is_an_error_and_the_rest_is_sent),
         TEST(a_small_message_limit_makes_more_parts),
-        TEST(the_database_of_rpm_is_read),
+        TEST(the_database_of_rpm_is_read_or_its_library_is_named),
         TEST(the_other_format_of_rpm_is_read),
         TEST(damaged_databases_of_rpm_are_errors),
         TEST(this_machines_packages_are_those_that_dpkg_query_lists),
