@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 #include "collect.h"
+#include "event_socket.h"
+#include "files.h"
 #include "log.h"
 #include "mem.h"
 #include "run.h"
@@ -24,6 +26,7 @@ enum option {
     OPTION_OUTPUT,
     OPTION_JSON,
     OPTION_SECONDS,
+    OPTION_SOCKET,
     OPTION_COUNT
 };
 
@@ -44,6 +47,8 @@ static const struct option_row {
     [OPTION_SECONDS] = {"--seconds", "SECONDS",
         "how long to listen, where the collector hears of events as they happen (default 5)"},
     [OPTION_JSON] = {"--json", NULL, "the same as JSON"},
+    [OPTION_SOCKET] = {"--socket", "PATH",
+        "where the agent takes events (default events.sock in the state directory)"},
 };
 
 struct arguments {
@@ -58,6 +63,7 @@ static command_function check_command;
 static command_function schema_command;
 static command_function collect_command;
 static command_function status_command;
+static command_function event_command;
 
 #define BIT(option) (1u << (option))
 
@@ -82,6 +88,9 @@ static const struct command {
         "JSON. Ends with 2 if there is no collector of that name; the sentence names all."},
     {"status", NULL, BIT(OPTION_STATE_DIR) | BIT(OPTION_JSON), status_command,
         "Says how the running agent is. Ends with 3 if none runs."},
+    {"event", "JSON", BIT(OPTION_STATE_DIR) | BIT(OPTION_SOCKET), event_command,
+        "Submits an event, a JSON object, to the running agent; '-' is standard input. Ends with 2 "
+        "if it is no JSON object, 3 if no agent takes it."},
 };
 
 /* ---- help ---- */
@@ -221,6 +230,50 @@ static int status_command(const struct arguments *arguments)
         return print_status(buf_span(&text));
     printf("%s\n", text.ptr == NULL ? "" : text.ptr);
     return EXIT_DONE;
+}
+
+static enum err read_event(const char *operand, struct buf *text, struct why *why)
+{
+    if (strcmp(operand, "-") != 0) {
+        buf_add_text(text, operand);
+        return text->failed ? ERR_MEMORY : ERR_NONE;
+    }
+    text->limit_bytes = 2 * EVENT_BODY_MAX;
+    while (!feof(stdin) && !text->failed) {
+        char piece[4096];
+        size_t got = fread(piece, 1, sizeof(piece), stdin);
+        if (ferror(stdin))
+            return fail(ERR_IO, why, "standard input cannot be read");
+        buf_add(text, (struct span){piece, got});
+    }
+    return text->failed ? fail(ERR_TOO_LARGE, why, "an event has at most %u bytes", EVENT_BODY_MAX)
+                        : ERR_NONE;
+}
+
+static int event_command(const struct arguments *arguments)
+{
+    struct why why = {""};
+    struct arena arena;
+    struct json *object;
+    AUTO(buf_done) struct buf text = BUF_EMPTY;
+    const char *state_dir = or_default(arguments->values[OPTION_STATE_DIR], STATE_DIR);
+    const char *socket = arguments->values[OPTION_SOCKET];
+    char *path =
+        socket != NULL ? mem_text(span_of(socket)) : files_path(state_dir, EVENT_SOCKET_NAME);
+    arena_init(&arena, 0);
+    enum err err = path == NULL ? ERR_MEMORY : read_event(arguments->operand, &text, &why);
+    struct span body = span_trim(buf_span(&text));
+    if (err == ERR_NONE)
+        err = event_body_parse(&arena, body, &object, &why);
+    if (err == ERR_NONE)
+        err = event_socket_send(path, body, &why);
+    arena_done(&arena);
+    mem_free(path);
+    if (err == ERR_NONE)
+        return EXIT_DONE;
+    fprintf(stderr, "gemel-agent: %s\n", why_text(&why, err));
+    bool usage = err == ERR_FORMAT || err == ERR_TOO_LARGE;
+    return usage ? EXIT_USAGE : err == ERR_NOT_FOUND ? EXIT_NO_AGENT : EXIT_FAILED;
 }
 
 /* ---- reading the command line ---- */
