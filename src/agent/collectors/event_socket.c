@@ -36,12 +36,26 @@ static int open_address(const char *path, struct sockaddr_un *ret_address)
     return fd;
 }
 
+/* To connect a datagram socket asks whether somebody has the file bound. */
+static bool is_read(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool read = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+    if (fd >= 0)
+        close(fd);
+    return read;
+}
+
 static bool bind_anew(int fd, const struct sockaddr_un *address, mode_t mode, gid_t group)
 {
     struct stat stat;
     if (lstat(address->sun_path, &stat) == 0) {
         if (!S_ISSOCK(stat.st_mode)) {
             errno = EEXIST;
+            return false;
+        }
+        if (is_read(address)) {
+            errno = EADDRINUSE; /* another agent's */
             return false;
         }
         unlink(address->sun_path);
@@ -74,21 +88,13 @@ enum err event_socket_listen(
     return err;
 }
 
-/* To connect a datagram socket asks whether somebody has the file bound. */
 bool event_socket_stands(int fd, const char *path)
 {
     struct sockaddr_un address;
     struct stat stat;
-    int probe = -1;
     int directory = open_address(path, &address);
-    bool stands =
-        fd >= 0 && directory >= 0 && lstat(address.sun_path, &stat) == 0 && S_ISSOCK(stat.st_mode);
-    if (stands)
-        probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (probe >= 0) {
-        stands = connect(probe, (const struct sockaddr *)&address, sizeof(address)) == 0;
-        close(probe);
-    }
+    bool stands = fd >= 0 && directory >= 0 && lstat(address.sun_path, &stat) == 0 &&
+                  S_ISSOCK(stat.st_mode) && is_read(&address);
     if (directory >= 0)
         close(directory);
     return stands;

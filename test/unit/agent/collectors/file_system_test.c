@@ -280,7 +280,7 @@ static void what_is_made_in_new_directories_at_once_is_not_missed(void **state)
 static void directories_that_race_are_told_once_each(void **state)
 {
     struct fixture *f = *state;
-    enum { CHILDREN = 3, TREES = 60, FILES = 5 };
+    enum { CHILDREN = 3, TREES = 30, FILES = 5 };
     watch(f, f->dir);
     settle(f);
     pid_t pids[CHILDREN];
@@ -555,7 +555,7 @@ static void paths_inside_one_another_are_told_once(void **state)
 static void settings_that_change_lose_nothing(void **state)
 {
     struct fixture *f = *state;
-    enum { FILES = 4000 };
+    enum { FILES = 2000 };
     char both[1024], inner[256], outer[256];
     make(in(f, "w"));
     make(in(f, "w/a"));
