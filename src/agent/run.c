@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run.h"
 
+#include "budget.h"
 #include "clock.h"
 #include "collectors.h"
 #include "config.h"
@@ -53,6 +54,8 @@ struct agent {
     int64_t sync_due_us;
     int64_t look_due_us; /* whether credentials were renewed on disk */
     int64_t noted_us;
+    struct budget budget;
+    unsigned level_before; /* of the budget, when the settings in force came */
     int64_t watchdog_us;
     int64_t watchdog_due_us;
     bool connected;
@@ -161,10 +164,13 @@ static enum err on_apply(
 {
     struct agent *agent = self;
     enum err err = collectors_apply(agent->collectors, settings, ret_field, why);
-    if (err == ERR_NONE)
-        outbox_set_timeout(agent->outbox,
-            settings_int(settings, SETTING_IOTHUB_MODULE_MESSAGE_TIMEOUT) * 60 * SECOND_US);
-    return err;
+    if (err != ERR_NONE)
+        return err;
+    outbox_set_timeout(agent->outbox,
+        settings_int(settings, SETTING_IOTHUB_MODULE_MESSAGE_TIMEOUT) * 60 * SECOND_US);
+    budget_set(&agent->budget, settings);
+    agent->level_before = agent->budget.level;
+    return ERR_NONE;
 }
 
 /* ---- uplink -> config, sender ---- */
@@ -356,6 +362,20 @@ static bool add_outbox(const struct agent *agent, struct arena *arena, struct js
     return json_set(arena, object, SPAN_LIT("outbox"), outbox);
 }
 
+static bool add_budget(const struct agent *agent, struct arena *arena, struct json *object)
+{
+    const struct budget *budget = &agent->budget;
+    struct json *status = json_new(arena, JSON_OBJECT);
+    bool ok = status != NULL && json_set_int(arena, status, "level", budget->level);
+    if (ok && budget->last_cpu_permille >= 0)
+        ok = json_set_int(arena, status, "cpu_permille", budget->last_cpu_permille);
+    if (ok && budget->last_memory_bytes >= 0)
+        ok = json_set_int(arena, status, "memory_bytes", budget->last_memory_bytes);
+    if (ok && budget->level > 0)
+        ok = json_set_text(arena, status, "reason", span_of(budget->reason));
+    return ok && json_set(arena, object, SPAN_LIT("budget"), status);
+}
+
 static bool build_status(const struct agent *agent, struct arena *arena, struct buf *out)
 {
     struct json *object = json_new(arena, JSON_OBJECT);
@@ -366,7 +386,7 @@ static bool build_status(const struct agent *agent, struct arena *arena, struct 
               json_set_int(arena, object, "uptime_seconds",
                   (now_of(agent) - agent->started_us) / SECOND_US) &&
               uplink_status(agent->uplink, arena, object) == ERR_NONE &&
-              add_outbox(agent, arena, object) &&
+              add_budget(agent, arena, object) && add_outbox(agent, arena, object) &&
               collectors_status(agent->collectors, arena, collectors) == ERR_NONE &&
               json_set(arena, object, SPAN_LIT("collectors"), collectors) &&
               config_status(agent->config, arena, object) == ERR_NONE;
@@ -388,6 +408,38 @@ static void serve_status(const struct agent *agent)
 
 /* ---- the loop ---- */
 
+/* One step up may be a passing load; two are blamed on settings that are new. */
+#define LEVELS_TO_BLAME 2u
+
+/* Steps back from what the agent does, or forward again, as its budget says. */
+static int64_t keep_to_budget(struct agent *agent)
+{
+    struct budget *budget = &agent->budget;
+    unsigned before = budget->level;
+    uint64_t averages = budget->averages;
+    int64_t due = budget_run(budget);
+    if (budget->averages == averages)
+        return due;
+    if (budget->memory_over) {
+        /* What is held in memory goes to the disk, and the memory back to the kernel: this loses
+         * nothing. */
+        collectors_flush(agent->collectors);
+        malloc_trim(0);
+    }
+    if (budget->level == before)
+        return due;
+    collectors_set_level(agent->collectors, budget->level);
+    if (budget->level == 0) {
+        log_info(PART, "within the budget again");
+        return due;
+    }
+    log_warn(PART, "over the budget, level %u of %u: it %s", budget->level, BUDGET_LEVEL_MAX,
+        budget->reason);
+    if (budget->level > before && budget->level >= agent->level_before + LEVELS_TO_BLAME)
+        config_over_budget(agent->config, budget->reason);
+    return due;
+}
+
 static void note(struct agent *agent)
 {
     collectors_note(agent->collectors);
@@ -403,6 +455,7 @@ static void begin_stopping(struct agent *agent)
     notify_send("STOPPING=1");
     agent->stopping = true;
     collectors_flush(agent->collectors);
+    config_stop(agent->config);
     note(agent);
     outbox_sync(agent->outbox);
     agent->stop_due_us = now_of(agent) + STOP_SENDING_US;
@@ -434,7 +487,7 @@ static bool run_stop(struct agent *agent)
  * others look at what is due, and not again after: what comes meanwhile wakes the next round. */
 static int64_t run_due(struct agent *agent)
 {
-    int64_t due = collectors_run(agent->collectors);
+    int64_t due = earlier(keep_to_budget(agent), collectors_run(agent->collectors));
     if (now_of(agent) >= agent->look_due_us) {
         uplink_look(agent->uplink);
         agent->look_due_us = now_of(agent) + LOOK_US;
@@ -516,6 +569,7 @@ int agent_run(const struct run_options *options)
     mallopt(M_ARENA_MAX, 1);
     signal(SIGPIPE, SIG_IGN); /* before the first line of the log, which nobody may read */
     agent.started_us = now_of(&agent);
+    budget_init(&agent.budget, agent.clock, NULL, NULL);
     struct settings defaults; /* until there are settings, what the log collector does by itself */
     settings_init(&defaults);
     log_ring_listen(

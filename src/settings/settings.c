@@ -112,17 +112,18 @@ int64_t settings_interval_seconds(const struct settings *settings, enum frequenc
     return (int64_t)minutes * 60;
 }
 
+bool settings_differ(const struct settings *a, const struct settings *b, enum setting_id id)
+{
+    if (setting_row(id)->default_text != NULL)
+        return strcmp(settings_text(a, id), settings_text(b, id)) != 0;
+    return a->values[id].number != b->values[id].number;
+}
+
 uint32_t settings_difference(const struct settings *a, const struct settings *b)
 {
     uint32_t parts = 0;
-    for (unsigned i = 0; i < SETTING_COUNT; i++) {
-        enum setting_id id = (enum setting_id)i;
-        const struct setting *row = setting_row(id);
-        bool same = a->values[i].number == b->values[i].number;
-        if (row->default_text != NULL)
-            same = strcmp(settings_text(a, id), settings_text(b, id)) == 0;
-        if (!same)
-            parts |= PART_BIT(row->part);
-    }
+    for (unsigned i = 0; i < SETTING_COUNT; i++)
+        if (settings_differ(a, b, (enum setting_id)i))
+            parts |= PART_BIT(setting_row((enum setting_id)i)->part);
     return parts;
 }

@@ -149,6 +149,9 @@ bool settings_list_has(const struct settings *settings, enum setting_id id, stru
 /* How long a frequency is, by CollectorsCore_PriorityIntervals. */
 int64_t settings_interval_seconds(const struct settings *settings, enum frequency frequency);
 
+/* Whether a setting has different values. */
+bool settings_differ(const struct settings *a, const struct settings *b, enum setting_id id);
+
 /* Returns the parts (PART_BIT) whose settings have different values. */
 uint32_t settings_difference(const struct settings *a, const struct settings *b);
 

@@ -16,6 +16,7 @@ export const layers = {
 
   'src/agent/files': { uses: plain },
   'src/agent/ledger': { uses: plain },
+  'src/agent/budget': { uses: [...plain, 'src/settings'] },
   'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/files', 'src/agent/ledger'] },
   'src/agent/config': { uses: [...plain, 'src/settings', 'src/agent/files'] },
   'src/agent/outbox': { uses: [...plain, 'src/agent/files', 'src/agent/ledger'] },

@@ -20,8 +20,9 @@ struct slot {
     uint64_t starts;
     uint64_t failures;
     int64_t interval_us;
-    int64_t due_us;                 /* mono */
-    size_t entry;                   /* of the ledger */
+    int64_t due_us; /* mono */
+    size_t entry;   /* of the ledger */
+    struct collector_gate gate;
     struct collector_counts before; /* seen and lost in earlier runs */
     struct collector_counts counts; /* ours: what was lost in writing and after */
 };
@@ -33,6 +34,7 @@ struct collectors {
     int64_t first_us;         /* mono: the first collection, from which all moments are counted */
     struct message message;
     struct arena arena; /* of the payload that is being written */
+    unsigned level;     /* of the budget */
     struct ledger *ledger;
     struct ledger *own_ledger; /* where there is no other; else NULL */
     size_t count;
@@ -140,6 +142,8 @@ enum err collectors_new_of(const struct collectors_options *options,
         struct slot *slot = &collectors->slots[i];
         slot->collector = table[i];
         find_entry(collectors->ledger, slot);
+        slot->gate.clock = options->clock;
+        collectors->options.gate = &slot->gate;
         enum err err = ERR_NONE;
         if (table[i]->new != NULL)
             err = table[i]->new (&collectors->options, &slot->state, why);
@@ -240,7 +244,9 @@ static struct collector_counts counts_of(const struct collectors *collectors, si
     struct collector_counts counts = {0};
     if (slot->collector->count != NULL)
         slot->collector->count(slot->state, &counts);
-    counts.seen += slot->counts.seen + slot->before.seen;
+    uint64_t refused = slot->gate.refused;
+    counts.lost[LOSS_BUDGET] += refused;
+    counts.seen += slot->counts.seen + slot->before.seen + refused;
     for (size_t i = 0; i < LOSS_COUNT; i++)
         counts.lost[i] += slot->counts.lost[i] + slot->before.lost[i];
     add_sent(&collectors->ledger->entries[slot->entry], &counts);
@@ -332,6 +338,33 @@ static int64_t next_moment(const struct collectors *collectors, int64_t interval
     return collectors->first_us + (passed + 1) * interval_us;
 }
 
+/* What a level of the budget means. */
+static const struct {
+    int64_t stretch;      /* of the intervals of snapshots */
+    uint32_t slowness;    /* of polling */
+    uint32_t keep_one_of; /* of what happens */
+} levels[] = {{1, 1, 1}, {2, 4, 1}, {4, 16, 2}, {8, 64, 8}, {8, 256, 64}};
+
+/* The interval as it is now. */
+static int64_t interval_of(const struct collectors *collectors, const struct slot *slot)
+{
+    bool stretched = slot->collector->snapshot && !slot->collector->light;
+    return slot->interval_us * (stretched ? levels[collectors->level].stretch : 1);
+}
+
+void collectors_set_level(struct collectors *collectors, unsigned level)
+{
+    int64_t now_us = clock_mono_us(collectors->options.clock);
+    collectors->level = level < COUNT_OF(levels) ? level : COUNT_OF(levels) - 1;
+    for (size_t i = 0; i < collectors->count; i++) {
+        struct slot *slot = &collectors->slots[i];
+        slot->gate.slowness = levels[collectors->level].slowness;
+        slot->gate.keep_one_of = levels[collectors->level].keep_one_of;
+        if (slot->running && slot->collector->snapshot && slot->due_us > now_us)
+            slot->due_us = next_moment(collectors, interval_of(collectors, slot), now_us);
+    }
+}
+
 static int64_t begin_message(struct collectors *collectors)
 {
     int64_t wall_us = clock_wall_us(collectors->options.clock);
@@ -369,7 +402,7 @@ int64_t collectors_run(struct collectors *collectors)
         int64_t wanted_us = run(slot);
         if (slot->due_us <= now_us) {
             collect(collectors, i, wall_us);
-            slot->due_us = next_moment(collectors, slot->interval_us, now_us);
+            slot->due_us = next_moment(collectors, interval_of(collectors, slot), now_us);
         }
         next_us = earlier(next_us, earlier(wanted_us, slot->due_us));
     }
@@ -452,6 +485,7 @@ static void schedule(
     else if (!slot->running || interval_us != slot->interval_us)
         slot->due_us = next_moment(collectors, interval_us, now_us);
     slot->interval_us = interval_us;
+    slot->gate.per_second = (uint32_t)settings_int(settings, SETTING_AGENT_EVENTS_PER_SECOND);
     slot->running = true;
 }
 

@@ -49,6 +49,8 @@ struct collectors_options {
      * collectors. NULL: one that lives as long as they do, and what deliver() takes counts as
      * delivered. */
     struct ledger *ledger;
+    /* Of the collector whose new() is called; set by the scheduler. See gate.h. */
+    struct collector_gate *gate;
 };
 
 /* Takes a copy of the options; the clock and the texts must live as long as the collectors. */
@@ -84,6 +86,13 @@ int64_t collectors_run(struct collectors *collectors);
 
 /* Delivers everything that event-based collectors hold, due or not. */
 void collectors_flush(struct collectors *collectors);
+
+/*
+ * Says how far the agent is over its budget (budget.h), 0 not at all. At 1 snapshots come half as
+ * often and what polls, looks less often; from 2 on, of what happens only every so-manieth is kept,
+ * and the rest is counted (LOSS_BUDGET). What costs next to nothing goes on.
+ */
+void collectors_set_level(struct collectors *collectors, unsigned level);
 
 /* Brings the ledger up to date with what the collectors saw since the last message. */
 void collectors_note(struct collectors *collectors);

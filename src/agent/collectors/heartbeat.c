@@ -130,6 +130,7 @@ const struct collector heartbeat_collector = {
     .disabled = SETTING_HEARTBEAT_DISABLED,
     .frequency = SETTING_HEARTBEAT_MESSAGE_FREQUENCY,
     .snapshot = true,
+    .light = true,
     .new = heartbeat_new,
     .free = heartbeat_free,
     .collect = collect,

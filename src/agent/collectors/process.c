@@ -24,6 +24,7 @@
 
 struct process {
     const struct clock *clock;
+    struct collector_gate *gate;
     const char *etc_dir;
     const char *proc_dir;
     int proc_fd;
@@ -43,6 +44,8 @@ struct process {
 static void keep(void *self, pid_t pid)
 {
     struct process *process = self;
+    if (!collector_admit(process->gate, 1))
+        return;
     int64_t now_us = clock_wall_us(process->clock);
     procfs_read(process->proc_fd, pid, &process->facts);
 
@@ -106,6 +109,7 @@ static enum err change_watch(
     const struct process_watch_options options = {.mode = mode,
         .interval_us = interval_us,
         .proc_dir = process->proc_dir,
+        .gate = process->gate,
         .seen = keep,
         .self = process};
     struct process_watch *watch;
@@ -296,6 +300,7 @@ static enum err process_new(
     must(pthread_mutex_init(&process->lock, &attributes) == 0);
     pthread_mutexattr_destroy(&attributes);
     process->clock = options->clock;
+    process->gate = options->gate;
     process->etc_dir = options->etc_dir;
     process->proc_dir = options->proc_dir;
     process_cache_init(&process->cache, (uint64_t)options->random() << 32 | options->random());

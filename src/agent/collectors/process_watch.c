@@ -71,10 +71,12 @@ static void watch_poll(struct process_watch *watch)
     /* The machine's own clock: these waits are real. */
     int64_t pause_us = watch->options.interval_us;
     while (wait_for(watch, -1, pause_us)) {
+        int64_t interval_us =
+            watch->options.interval_us * (int64_t)collector_slowness(watch->options.gate);
         int64_t begin_us = clock_mono_us(&clock_system);
         look(watch);
         int64_t took_us = clock_mono_us(&clock_system) - begin_us;
-        pause_us = watch->options.interval_us - took_us;
+        pause_us = interval_us - took_us;
         if (pause_us < took_us)
             pause_us = took_us; /* a full machine must not cost more than half a processor */
     }

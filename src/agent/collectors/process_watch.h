@@ -9,6 +9,7 @@
 #define GEMEL_PROCESS_WATCH_H
 
 #include "err.h"
+#include "gate.h"
 
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct process_watch_options {
     enum process_mode mode;
     int64_t interval_us; /* between two looks, when polling */
     const char *proc_dir;
+    const struct collector_gate *gate;   /* says how much longer to wait; NULL: not at all */
     void (*seen)(void *self, pid_t pid); /* called in the thread */
     void *self;
 };

@@ -134,6 +134,7 @@ const struct collector statistic_events_collector = {
     .disabled = SETTING_STATISTIC_EVENTS_DISABLED,
     .frequency = SETTING_STATISTIC_EVENTS_MESSAGE_FREQUENCY,
     .snapshot = true,
+    .light = true,
     .new = statistics_new,
     .free = statistics_free,
     .start = start,

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "config_priv.h"
 
-#include "cache_priv.h"
 #include "files.h"
 #include "log.h"
 #include "merge_priv.h"
-#include "verdict.h"
 
 #include <inttypes.h>
-
-#define PART "config"
-#define CONF_MAX_BYTES (1u << 20)
-#define DOCUMENT_MAX_BYTES ((size_t)8 << 20) /* memory of one document that the hub sent */
-#define DEPTH_MAX 32
-
-#define SECOND_US ((int64_t)1000000)
-#define PAUSE_APPLY_US (10 * SECOND_US)
 
 /* So often a twin that is older than what was pushed is asked for again; past it the twin is
  * believed: the module was deleted and made anew, and its versions began again. */
 #define OLDER_READS_MAX 4
-
-enum twin_state { TWIN_OFFLINE, TWIN_READING, TWIN_PAUSING, TWIN_IN_STEP, TWIN_STATE_COUNT };
 
 static const char *const state_names[TWIN_STATE_COUNT] = {
     [TWIN_OFFLINE] = "offline",
@@ -37,40 +25,6 @@ static const unsigned state_moves[TWIN_STATE_COUNT] = {
     [TWIN_READING] = TO(TWIN_OFFLINE) | TO(TWIN_PAUSING) | TO(TWIN_IN_STEP),
     [TWIN_PAUSING] = TO(TWIN_OFFLINE) | TO(TWIN_READING),
     [TWIN_IN_STEP] = TO(TWIN_OFFLINE) | TO(TWIN_READING) | TO(TWIN_PAUSING),
-};
-
-/* A document and the memory it lives in. */
-struct document {
-    struct arena arena;
-    struct json *root; /* NULL: not known */
-};
-
-struct config {
-    struct config_options options;
-    struct cache cache;
-
-    enum twin_state state;
-    int64_t due_us;  /* READING: when to give up; PAUSING: when to go on */
-    unsigned pauses; /* in a row */
-    unsigned older_reads;
-    uint32_t last_request;
-    uint32_t read_request; /* 0: none under way */
-    uint32_t report_request;
-    int64_t report_due_us;
-
-    struct document desired;     /* with $version; always one version as a whole */
-    int64_t version;             /* its $version; 0: not known */
-    int64_t seen_version;        /* the newest heard of */
-    struct document reported;    /* what the hub has */
-    struct document report_sent; /* the patch under way */
-
-    struct settings base; /* conf.json over the defaults */
-    struct settings in_force;
-    bool applied;
-    bool judging_due;
-    int64_t judge_at_us;
-    bool judged; /* the verdict is about `desired` */
-    struct verdict verdict;
 };
 
 static int64_t now_of(const struct config *config)
@@ -156,6 +110,7 @@ void config_connected(struct config *config)
 {
     must(config->state == TWIN_OFFLINE);
     config->pauses = 0;
+    probation_connected(&config->probation);
     /* While the connection was gone the module may well have been made anew: ask only once more. */
     config->older_reads = OLDER_READS_MAX - 1;
     read_twin(config);
@@ -164,6 +119,7 @@ void config_connected(struct config *config)
 void config_lost(struct config *config)
 {
     move(config, TWIN_OFFLINE);
+    probation_lost(&config->probation, now_of(config));
     config->read_request = config->report_request = 0;
 }
 
@@ -341,70 +297,14 @@ void config_desired(struct config *config, int64_t version, struct span body)
 
 /* ---- judging ---- */
 
-static void log_verdict(const char *what, const struct verdict *verdict)
-{
-    for (const struct verdict_field *field = verdict->fields; field != NULL; field = field->next)
-        log_warn(PART, "%s: %.*s: %s", what, SPAN_ARG(field->name), field->sentence);
-    for (const struct verdict_field *note = verdict->notes; note != NULL; note = note->next)
-        log_warn(PART, "%s: %.*s: %s", what, SPAN_ARG(note->name), note->sentence);
-}
-
-/* Flushes and applies; on success `*candidate` moves to what is in force. */
-static enum err put_in_force(
-    struct config *config, struct settings *candidate, const char **ret_field, struct why *why)
-{
-    if (!config->applied || settings_difference(&config->in_force, candidate) != 0) {
-        if (config->applied)
-            config->options.flush(config->options.self);
-        enum err err = config->options.apply(config->options.self, candidate, ret_field, why);
-        if (err != ERR_NONE)
-            return err;
-    }
-    settings_done(&config->in_force);
-    config->in_force = *candidate;
-    settings_init(candidate);
-    config->applied = true;
-    return ERR_NONE;
-}
-
-/* Judges a document and puts it in force if it is good. ERR_NONE: there is a verdict, either way.
- * Else there is none yet, and it is worth trying again. */
-static enum err judge_document(struct config *config, const struct json *desired)
-{
-    struct settings candidate;
-    struct why why = {""};
-    const char *field = NULL;
-    settings_init(&candidate);
-    enum err err = settings_judge(&config->base, desired, &candidate, &config->verdict);
-    if (err == ERR_ARGUMENT)
-        return ERR_NONE;
-    if (err == ERR_NONE)
-        err = put_in_force(config, &candidate, &field, &why);
-    settings_done(&candidate);
-    if (err != ERR_NONE && field != NULL)
-        return verdict_blame(&config->verdict, span_of(field), "cannot be put in force here: %s",
-            why_text(&why, err));
-    if (err != ERR_NONE)
-        log_warn(PART, "the settings cannot be judged now: %s", why_text(&why, err));
-    return err;
-}
-
 static void judge(struct config *config)
 {
-    if (judge_document(config, config->desired.root) != ERR_NONE) {
+    if (force_judge(config) != ERR_NONE) {
         config->judge_at_us = now_of(config) + PAUSE_APPLY_US;
         return;
     }
     config->judging_due = false;
     config->judged = true;
-    log_verdict("desired", &config->verdict);
-    if (verdict_ok(&config->verdict)) {
-        log_info(PART, "version %" PRId64 " of desired is in force", config->version);
-        cache_stage(&config->cache, config->desired.root);
-    } else {
-        log_warn(PART, "version %" PRId64 " of desired is refused: what was in force stays",
-            config->version);
-    }
     /* A report that the hub refused before may be accepted with the new verdict. */
     int64_t soon = now_of(config) + seconds_us(config, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST);
     if (config->state == TWIN_PAUSING && config->due_us > soon)
@@ -480,6 +380,7 @@ int64_t config_run(struct config *config)
         read_twin(config);
     if (config->judging_due && now >= config->judge_at_us)
         judge(config);
+    force_run(config);
     if (may_report(config) && !send_difference(config))
         pause(config);
     /* The hub need not wait for the disk: what it is told outlives a crash of this process already,
@@ -493,7 +394,7 @@ int64_t config_run(struct config *config)
         due = earlier(due, config->report_due_us);
     if (config->judging_due)
         due = earlier(due, config->judge_at_us);
-    return due;
+    return earlier(due, probation_due(&config->probation));
 }
 
 /* ---- start ---- */
@@ -511,6 +412,7 @@ enum err config_new(
     document_init(&config->report_sent);
     settings_init(&config->base);
     settings_init(&config->in_force);
+    settings_init(&config->good);
     verdict_init(&config->verdict);
     *ret_config = config;
     return ERR_NONE;
@@ -526,6 +428,7 @@ void config_free(struct config *config)
     document_done(&config->report_sent);
     settings_done(&config->base);
     settings_done(&config->in_force);
+    settings_done(&config->good);
     verdict_done(&config->verdict);
     mem_free(config);
 }
@@ -549,7 +452,7 @@ void config_load(struct config *config)
     if (err == ERR_NONE) {
         settings_init(&base);
         err = settings_judge_local(conf.root, &base, &verdict);
-        log_verdict(path, &verdict);
+        force_log_verdict(path, &verdict);
     }
     if (err == ERR_NONE) {
         settings_done(&config->base);
@@ -562,50 +465,19 @@ void config_load(struct config *config)
     document_done(&conf);
 }
 
-static bool start_with(struct config *config, const struct settings *settings, const char *what)
-{
-    struct settings copy;
-    struct why why = {""};
-    const char *field = NULL;
-    settings_init(&copy);
-    enum err err = settings_copy(settings, &copy);
-    if (err == ERR_NONE)
-        err = put_in_force(config, &copy, &field, &why);
-    settings_done(&copy);
-    if (err != ERR_NONE)
-        log_error(PART, "%s cannot be put in force: %s%s%s", what, field == NULL ? "" : field,
-            field == NULL ? "" : ": ", why_text(&why, err));
-    return err == ERR_NONE;
-}
-
-static void start_from_cache(struct config *config)
-{
-    struct arena arena;
-    arena_init(&arena, DOCUMENT_MAX_BYTES);
-    struct json *desired = cache_load(&config->cache, &arena);
-    if (desired != NULL && judge_document(config, desired) == ERR_NONE) {
-        log_verdict("cache.json", &config->verdict);
-        if (verdict_ok(&config->verdict))
-            log_info(PART, "version %" PRId64 " of desired, from cache.json, is in force",
-                config->verdict.desired_version);
-        config->judged = true;
-    }
-    arena_done(&arena);
-}
-
-void config_start(struct config *config)
-{
-    struct settings defaults;
-    settings_init(&defaults);
-    start_from_cache(config);
-    if (!config->applied && !start_with(config, &config->base, "conf.json"))
-        start_with(config, &defaults, "the defaults");
-    settings_done(&defaults);
-}
-
 const struct settings *config_settings(const struct config *config)
 {
     return config->applied ? &config->in_force : &config->base;
+}
+
+static bool add_probation(const struct config *config, struct arena *arena, struct json *object)
+{
+    int64_t left_us = probation_due(&config->probation) - now_of(config);
+    struct json *probation = json_new(arena, JSON_OBJECT);
+    return probation != NULL &&
+           json_set_int(arena, probation, "version", config->in_force_version) &&
+           json_set_int(arena, probation, "seconds_left", left_us > 0 ? left_us / SECOND_US : 0) &&
+           json_set(arena, object, SPAN_LIT("probation"), probation);
 }
 
 enum err config_status(const struct config *config, struct arena *arena, struct json *object)
@@ -622,6 +494,10 @@ enum err config_status(const struct config *config, struct arena *arena, struct 
         if (versions[i].value > 0)
             ok = json_set(
                 arena, object, span_of(versions[i].name), json_new_int(arena, versions[i].value));
+    if (ok && config->probation.state == PROBATION_RUNNING)
+        ok = add_probation(config, arena, object);
+    if (ok && config->cache.refused_version > 0)
+        ok = json_set_int(arena, object, "taken_back_version", config->cache.refused_version);
     if (ok && config->judged)
         ok = verdict_report(arena, &config->verdict, NULL, object);
     return ok && json_set(arena, object, SPAN_LIT("settings"), settings) ? ERR_NONE : ERR_MEMORY;

@@ -18,6 +18,11 @@
  *      |                   PAUSING <-------------+
  *      +------ lost (from every state)
  *
+ * Settings that differ from those before are on probation for Agent_ProbationSeconds (docs/adr,
+ * "Take back settings that do not prove good"): if the hub is lost meanwhile and not reached again,
+ * if the budget is exceeded, or if the agent dies again and again, the last good document is put in
+ * force again, and the verdict on the newer one is failed.
+ *
  * Several changes in quick succession are merged at once and judged together, at the newest
  * version, by the next config_run(). No I/O but cache.json and conf.json; time, the uplink and the
  * collectors come in. One thread.
@@ -76,6 +81,13 @@ void config_desired(struct config *config, int64_t version, struct span patch);
 /* Does what is due; call after every event. Returns the mono time when it wants to be called
  * again. */
 int64_t config_run(struct config *config);
+
+/* The agent exceeds its budget, and that lasts: what is on probation is to blame, if it came
+ * before. The sentence goes on from "the agent". */
+void config_over_budget(struct config *config, const char *sentence);
+
+/* The agent is told to end: its next start is none after a crash. */
+void config_stop(struct config *config);
 
 /* The settings in force; before config_start(), those of conf.json. Borrowed. */
 const struct settings *config_settings(const struct config *config);
