@@ -461,11 +461,26 @@ static void begin_stopping(struct agent *agent)
     agent->stop_due_us = now_of(agent) + STOP_SENDING_US;
 }
 
+/* conf.json is read anew here, credentials before each connection. What only a start can change, as
+ * the size of the outbox, waits for one. */
+static void reload(struct agent *agent)
+{
+    if (agent->stopping)
+        return;
+    log_info(PART, "reading conf.json and the credentials again");
+    config_reload(agent->config);
+    uplink_reconnect(agent->uplink, "asked to by SIGHUP");
+}
+
 static void take_signals(struct agent *agent)
 {
     struct signalfd_siginfo info;
-    while (read(agent->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        begin_stopping(agent);
+    while (read(agent->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP)
+            reload(agent);
+        else
+            begin_stopping(agent);
+    }
 }
 
 /* Sends what is left for a while, then says good-bye; returns true when all is done. */

@@ -22,7 +22,8 @@ struct run_options {
 /* Exit codes of the program; they are in its manual page. */
 enum exit_code { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_NO_AGENT };
 
-/* Runs until SIGTERM, SIGINT or SIGHUP; returns the program's exit code. */
+/* Runs until SIGTERM or SIGINT; SIGHUP makes it read conf.json and the credentials again. returns
+ * the program's exit code. */
 int agent_run(const struct run_options *options);
 
 #endif

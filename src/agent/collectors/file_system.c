@@ -18,6 +18,7 @@
 
 struct file_system {
     const struct clock *clock;
+    struct collector_gate *gate;
     struct file_watch *watch; /* NULL: stopped */
     struct event_cache cache;
     uint64_t seen;
@@ -59,6 +60,8 @@ static void seen(void *self, const struct file_seen *what)
     value[0] = (char)((what->directory ? IS_DIRECTORY : 0) | (what->cut ? IS_CUT : 0));
     if (from.len > 0)
         memcpy(value + 1, from.ptr, from.len);
+    if (!collector_admit(files->gate, 1))
+        return;
     files->seen++;
     if (event_cache_add(&files->cache, clock_wall_us(files->clock),
             (struct span){key, path.len + 1}, (struct span){value, from.len + 1},
@@ -234,6 +237,7 @@ static enum err file_system_new(
     if (files == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     files->clock = options->clock;
+    files->gate = options->gate;
     event_cache_init(
         &files->cache, CACHE_BYTES_MAX, (uint64_t)options->random() << 32 | options->random());
     *ret_state = files;

@@ -457,7 +457,9 @@ void config_load(struct config *config)
     if (err == ERR_NONE) {
         settings_done(&config->base);
         config->base = base;
-    } else if (err != ERR_NOT_FOUND) {
+    } else if (err == ERR_NOT_FOUND) {
+        settings_done(&config->base);
+    } else {
         log_warn(PART, "%s is ignored as a whole%s%s", path, err == ERR_ARGUMENT ? "" : ": ",
             err == ERR_ARGUMENT ? "" : why_text(&why, err));
     }

@@ -64,6 +64,10 @@ void config_free(struct config *config); /* NULL is fine */
 /* Reads conf.json; what is wrong with it is logged and then none of it counts. */
 void config_load(struct config *config);
 
+/* Reads conf.json anew and puts in force what that changes, without probation: it is the device's
+ * own word. A bad one leaves everything as it is. */
+void config_reload(struct config *config);
+
 /* Puts in force what is known without the hub: cache.json's document, else conf.json over the
  * defaults. Never fails: what cannot be put in force is logged. */
 void config_start(struct config *config);

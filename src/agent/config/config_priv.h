@@ -21,7 +21,7 @@
 
 /* An agent that ends so often without being told to, while settings are on probation, goes back to
  * those before. */
-#define STARTS_MAX 3
+#define STARTS_MAX 5
 
 enum twin_state { TWIN_OFFLINE, TWIN_READING, TWIN_PAUSING, TWIN_IN_STEP, TWIN_STATE_COUNT };
 

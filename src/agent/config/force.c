@@ -494,6 +494,35 @@ static void start_from_cache(struct config *config)
     arena_done(&arena);
 }
 
+void config_reload(struct config *config)
+{
+    struct arena arena;
+    struct json *desired = NULL;
+    struct settings settings;
+    struct verdict verdict;
+    struct why why = {""};
+    const char *field = NULL;
+    config_load(config);
+    if (config->cache.desired.len == 0)
+        buf_add_text(&config->cache.desired, CACHE_NO_DOCUMENT);
+    arena_init(&arena, DOCUMENT_MAX_BYTES);
+    settings_init(&settings);
+    verdict_init(&verdict);
+    if (judge_text(config, &config->cache.desired, &desired, &arena, &settings, &verdict)) {
+        enum err err = put_in_force(config, &settings, &field, &why);
+        if (err != ERR_NONE)
+            log_error(PART, "conf.json cannot be put in force: %s%s%s", field == NULL ? "" : field,
+                field == NULL ? "" : ": ", why_text(&why, err));
+    }
+    if (config->cache.on_probation)
+        find_good(config);
+    /* What is reported follows. */
+    config->judging_due = config->desired.root != NULL;
+    settings_done(&settings);
+    verdict_done(&verdict);
+    arena_done(&arena);
+}
+
 void config_start(struct config *config)
 {
     struct settings defaults;

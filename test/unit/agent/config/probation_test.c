@@ -170,14 +170,14 @@ static void over_budget_the_change_is_taken_back_and_told_at_once(void **state U
 static void an_agent_that_dies_again_and_again_goes_back_by_itself(void **state UNUSED)
 {
     change();
-    for (int deaths = 1; deaths < 3; deaths++) {
+    for (int deaths = 1; deaths < 5; deaths++) {
         restart();
         assert_int_equal(world.process_cache, 77);
     }
     restart();
-    expect_taken_back("the agent died 3 times");
+    expect_taken_back("the agent died 5 times");
     reconnect();
-    expect_failed_report("the agent died 3 times");
+    expect_failed_report("the agent died 5 times");
     restart();
     assert_int_equal(world.process_cache, 256);
 }
@@ -279,6 +279,41 @@ static void a_start_without_network_goes_on_with_the_probation(void **state UNUS
     expect_taken_back("lost the hub");
 }
 
+static void conf_json_read_again_is_in_force_at_once_and_below_desired(void **state UNUSED)
+{
+    change();
+    write_file("conf.json", "{\"Process_CacheSize\":5,\"NetworkActivity_Devices\":\"lo\"}");
+    config_reload(config);
+    config_run(config);
+    expect_calls("flush;apply;report;");
+    assert_int_equal(world.process_cache, 77);
+    assert_string_equal(world.devices, "lo");
+    assert_true(patch_has("\"NetworkActivity_Devices\":\"lo\""));
+    answer_report(204);
+    /* What comes back is the last good document over it. */
+    config_over_budget(config, "uses too much");
+    assert_int_equal(world.process_cache, 5);
+    assert_string_equal(world.devices, "lo");
+
+    write_file("conf.json", "{\"Foo\":1}");
+    config_reload(config);
+    assert_string_equal(world.devices, "lo");
+    write_file("conf.json", "{}");
+    config_reload(config);
+    assert_string_equal(world.devices, "eth0");
+    assert_int_equal(world.process_cache, 256);
+}
+
+static void conf_json_is_read_again_before_any_document_came(void **state UNUSED)
+{
+    start();
+    write_file("conf.json", "{\"Process_CacheSize\":5}");
+    config_reload(config);
+    config_run(config);
+    assert_int_equal(world.process_cache, 5);
+    assert_false(file_holds("cache.json", ""));
+}
+
 static void what_the_file_says_is_judged_and_never_trusted(void **state UNUSED)
 {
     static const char *const caches[] = {
@@ -328,6 +363,8 @@ int main(void)
         TEST(a_bad_document_meanwhile_leaves_the_probation_as_it_is),
         TEST(no_change_excuses_itself_from_probation),
         TEST(a_start_without_network_goes_on_with_the_probation),
+        TEST(conf_json_read_again_is_in_force_at_once_and_below_desired),
+        TEST(conf_json_is_read_again_before_any_document_came),
         TEST(what_the_file_says_is_judged_and_never_trusted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
