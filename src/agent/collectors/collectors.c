@@ -312,6 +312,7 @@ static void deliver(struct collectors *collectors)
     }
     arena_done(&collectors->arena);
     arena_init(&collectors->arena, 0);
+    message_done(message); /* a large one may be the only one of the day */
 }
 
 uint64_t collector_begin(struct collector_writer *writer, size_t bytes)
