@@ -17,7 +17,8 @@ export const layers = {
   'src/agent/files': { uses: plain },
   'src/agent/ledger': { uses: plain },
   'src/agent/budget': { uses: [...plain, 'src/settings'] },
-  'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/files', 'src/agent/ledger'] },
+  'src/agent/baseline': { uses: [...plain, 'src/agent/files'] },
+  'src/agent/collectors': { uses: [...plain, 'src/settings', 'src/agent/baseline', 'src/agent/files', 'src/agent/ledger'] },
   'src/agent/config': { uses: [...plain, 'src/settings', 'src/agent/files'] },
   'src/agent/outbox': { uses: [...plain, 'src/agent/files', 'src/agent/ledger'] },
   'src/agent/uplink': { uses: [...plain, 'src/settings', 'src/wire', 'src/agent/files'] },
@@ -50,8 +51,8 @@ export const libraries = [
   [/^argon2/, ['src/hub']],
   [/^ini\.h/, ['src/hub']],
   [/^pcap/, ['src/agent/collectors']],
-  [/^openssl\/(hmac|evp|sha|crypto|bio|buffer)\.h/, ['src/wire', 'src/hub', 'src/agent/uplink']],
-  [/^openssl\//, ['src/hub', 'src/agent/uplink']],
+  [/^openssl\/(hmac|evp|sha|crypto|bio|buffer)\.h/, ['src/wire', 'src/hub', 'src/agent/uplink', 'src/agent/baseline']],
+  [/^openssl\//, ['src/hub', 'src/agent/uplink', 'src/agent/baseline']],
   [/^cmocka\.h/, ['test']],
 ];
 

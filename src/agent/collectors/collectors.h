@@ -27,11 +27,12 @@ struct collectors;
 
 struct collectors_options {
     const struct clock *clock;
-    const char *proc_dir;   /* NULL: "/proc" */
-    const char *sys_dir;    /* NULL: "/sys" */
-    const char *etc_dir;    /* NULL: "/etc" (passwd, os-release) */
-    const char *root_dir;   /* stands before every other path, as of /run and /var; NULL: "" */
-    const char *config_dir; /* where sysinfo.json may lie; NULL: nowhere */
+    const char *proc_dir;     /* NULL: "/proc" */
+    const char *sys_dir;      /* NULL: "/sys" */
+    const char *etc_dir;      /* NULL: "/etc" (passwd, os-release) */
+    const char *root_dir;     /* stands before every other path, as of /run and /var; NULL: "" */
+    const char *config_dir;   /* where sysinfo.json may lie; NULL: nowhere */
+    const char *baseline_dir; /* the check files; NULL: where this program's own lie */
     const char *state_dir;
     uint32_t (*random)(void);   /* for the jitter of the first collection and event ids */
     int64_t first_delay_us;     /* the first collection comes at a random time within this */

@@ -18,12 +18,12 @@ const groups = [
   'Command Line Warning Banners', 'Configure AppArmor', 'Configure Data Retention', 'Configure Logging',
   'Configure PAM', 'Configure SELinux', 'Configure Software Updates', 'Configure System Accounting',
   'Configure cron', 'Configure journald', 'Configure rsyslog', 'Configure sudo',
-  'Disable Unused Filesystems', 'Filesystem Configuration', 'Filesystem Integrity Checking',
+  'DEFENDER_FOR_IOT_TEST_CHECKS', 'Disable Unused Filesystems', 'Filesystem Configuration', 'Filesystem Integrity Checking',
   'Firewall Configuration', 'Initial Setup', 'Logging and Auditing', 'Mandatory Access Control',
   'Network Configuration', 'Network Parameters Host', 'Network Parameters Host and Router',
   'SSH Server Configuration', 'Secure Boot Settings', 'Service Clients',
   'Set Shadow Password Suite Parameters', 'Special Purpose Services', 'System File Permissions',
-  'TCP Wrappers', 'Test Checks', 'Time Synchronization', 'Uncommon Network Protocols',
+  'TCP Wrappers', 'Time Synchronization', 'Uncommon Network Protocols',
   'User Accounts and Environment', 'User and Group Settings', 'Warning Banners', 'inetd Services',
 ];
 

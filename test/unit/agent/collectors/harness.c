@@ -48,6 +48,7 @@ void harness_init(struct harness *harness)
     harness->clock = (struct clock){fake_wall, fake_mono, harness};
     harness->options = (struct collectors_options){.clock = &harness->clock,
         .random = fake_random,
+        .baseline_dir = BASELINE_CHECKS,
         .message_limit_bytes = COLLECTORS_MESSAGE_BYTES,
         .deliver = keep,
         .self = harness};

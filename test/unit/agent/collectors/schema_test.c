@@ -69,7 +69,11 @@ static void what_the_collectors_send_is_what_the_schemas_say(void **state UNUSED
     struct settings settings;
     const char *field;
     struct why why = {""};
+    /* A machine without files: the walk of the baseline over them ends at once. */
+    char root[] = "/tmp/schema_test_XXXXXX";
+    assert_non_null(mkdtemp(root));
     harness_init(&harness);
+    harness.options.root_dir = root;
     settings_init(&settings);
     settings.values[SETTING_PROCESS_POLLING_INTERVAL].number = 1000;
     settings.values[SETTING_SYSTEM_INFORMATION_HARDWARE_MODEL].text = mem_text(SPAN_LIT("a \"b\""));
@@ -88,6 +92,9 @@ static void what_the_collectors_send_is_what_the_schemas_say(void **state UNUSED
     assert_int_equal(collectors_apply(collectors, &settings, &field, &why), ERR_NONE);
     assert_int_equal(harness_events(&harness, "SystemInformation"), 1);
     assert_int_equal(harness_events(&harness, "Heartbeat"), 1);
+    assert_int_equal(harness_events(&harness, "Baseline"), 1);
+    assert_true(
+        json_find_text(harness_payload(&harness, "Baseline", 0), "baseline_checks")->count > 150);
     assert_true(harness_events(&harness, "Process") > 0);
     for (size_t i = 0; i < harness.count; i++)
         if (!schema_check(schema_dir, "message.schema.json", harness.messages[i], &why))
@@ -95,6 +102,7 @@ static void what_the_collectors_send_is_what_the_schemas_say(void **state UNUSED
     collectors_free(collectors);
     settings_done(&settings);
     harness_done(&harness);
+    assert_int_equal(rmdir(root), 0);
 }
 
 int main(int argc, char **argv)
