@@ -19,6 +19,14 @@ after(async () => {
   await hub.stop();
 });
 
+// Everything that was seen is somewhere, over all the kills.
+function assertBalanced(status) {
+  for (const [name, { seen, waiting, queued, delivered, lost }] of Object.entries(status.collectors)) {
+    const gone = Object.entries(lost).reduce((sum, [reason, n]) => sum + (reason === 'kernel_buffer' ? 0 : n), 0);
+    assert.equal(seen, waiting + queued + delivered + gone, `${name}: ${JSON.stringify(status.collectors[name])}`);
+  }
+}
+
 const waiting = async () => (await agent.status()).outbox;
 
 test('every message that the outbox held arrives once the hub is back', async () => {
@@ -40,8 +48,16 @@ test('every message that the outbox held arrives once the hub is back', async ()
   agent.start();
   const before = await until('the outbox after the kills', async () => (await waiting()).kept);
   assert.ok(before >= held, `${before} < ${held}`);
+  const offline = await agent.status();
+  assertBalanced(offline);
+  assert.ok(offline.collectors.Heartbeat.queued >= 5, JSON.stringify(offline.collectors.Heartbeat));
   await hub.start();
   await until('an empty outbox', async () => (await waiting()).kept === 0, { timeoutMs: 60_000 });
+  const online = await agent.status();
+  assertBalanced(online);
+  assert.equal(online.collectors.Heartbeat.queued, 0);
+  assert.ok(online.collectors.Heartbeat.delivered >= 6);
+  assert.equal(online.outbox.appended, online.outbox.sent);
   const events = await hub.events({ deviceId: agent.deviceId });
   assert.ok(events.length >= before + 1, `${events.length} events`);
   const numbers = events.map((event) => event.sequenceNumber);

@@ -68,6 +68,8 @@ static const char *text_or(const char *text, const char *otherwise)
 static void find_entry(struct ledger *ledger, struct slot *slot)
 {
     slot->entry = ledger_entry(ledger, span_of(slot->collector->name));
+    if (slot->collector->resumes)
+        ledger_resume(ledger, slot->entry);
     const struct ledger_entry *entry = &ledger->entries[slot->entry];
     slot->before.seen = entry->seen;
     for (size_t i = 0; i < LOSS_COUNT; i++)

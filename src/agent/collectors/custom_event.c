@@ -28,6 +28,7 @@
 #define GROUPS_BYTES_MAX (1024u * 1024)
 
 struct custom_event {
+    struct collector_gate *gate;
     const struct clock *clock;
     const char *etc_dir;
     const char *proc_dir;
@@ -255,6 +256,8 @@ static int64_t run(void *state)
             custom->seen++;
             custom->lost[LOSS_BUDGET]++;
             complain(custom, &source, "more came in a second than CustomEvent_RateMax", now_us);
+        } else if (!collector_admit(custom->gate, 1)) {
+            complain(custom, &source, "the agent is over its budget", now_us);
         } else if (result == EVENT_TOO_LARGE) {
             custom->seen++;
             custom->lost[LOSS_TOO_LARGE]++;
@@ -359,6 +362,7 @@ static enum err custom_event_new(
     if (custom == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     custom->clock = options->clock;
+    custom->gate = options->gate;
     custom->etc_dir = options->etc_dir;
     custom->proc_dir = options->proc_dir;
     custom->state_dir = options->state_dir;

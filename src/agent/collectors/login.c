@@ -308,6 +308,7 @@ const struct collector login_collector = {
     .part = PART_LOGIN,
     .disabled = SETTING_LOGIN_DISABLED,
     .frequency = SETTING_LOGIN_MESSAGE_FREQUENCY,
+    .resumes = true,
     .new = login_new,
     .free = login_free,
     .start = start,

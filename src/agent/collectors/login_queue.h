@@ -13,6 +13,7 @@
 #ifndef GEMEL_LOGIN_QUEUE_H
 #define GEMEL_LOGIN_QUEUE_H
 
+#include "gate.h"
 #include "login_event.h"
 #include "tail.h"
 
@@ -39,6 +40,7 @@ struct login_held {
 struct login_match;
 
 struct login_queue {
+    struct collector_gate *gate; /* NULL: everything is kept */
     struct login_held *oldest;
     struct login_held *newest;
     size_t entries;
@@ -57,7 +59,7 @@ uint64_t login_queue_set_bound(struct login_queue *queue, size_t entries_max);
 
 enum login_outcome {
     LOGIN_KEPT,
-    LOGIN_KNOWN,     /* another source told it, or `only_match` */
+    LOGIN_KNOWN,     /* another source told it, or `only_match`, or over the budget and counted */
     LOGIN_NO_MEMORY, /* it is not in */
 };
 

@@ -253,6 +253,7 @@ enum err login_reader_new(
     reader->root_dir = options->root_dir;
     reader->state_dir = options->state_dir;
     login_queue_init(&reader->queue);
+    reader->queue.gate = options->gate;
     for (unsigned i = 0; i < COUNT_OF(reader->followers); i++) {
         struct follower *follower = &reader->followers[i];
         follower->reader = reader;

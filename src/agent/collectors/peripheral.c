@@ -18,6 +18,7 @@
 struct peripheral_state {
     const struct clock *clock;
     int fd; /* negative: stopped */
+    struct collector_gate *gate;
     struct peripherals peripherals;
     struct event_cache cache;
     uint64_t seen;
@@ -29,6 +30,8 @@ struct peripheral_state {
 static void keep(void *self, const struct peripheral_facts *facts)
 {
     struct peripheral_state *state = self;
+    if (!collector_admit(state->gate, 1))
+        return;
     state->seen++;
     if (event_cache_add(&state->cache, clock_wall_us(state->clock), SPAN_NONE,
             (struct span){(const char *)facts, sizeof(*facts)},
@@ -216,6 +219,7 @@ static enum err peripheral_new(
     if (state == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     state->clock = options->clock;
+    state->gate = options->gate;
     state->fd = -1;
     state->peripherals =
         (struct peripherals){.sys_dir = options->sys_dir, .told = keep, .self = state};

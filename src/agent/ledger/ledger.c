@@ -138,7 +138,17 @@ void ledger_balance(struct ledger *ledger, const struct ledger_tallies *unheard,
         uint64_t gone = difference(entry->seen, known);
         entry->lost[LOSS_RESTART] = ledger_sum(entry->lost[LOSS_RESTART], gone);
         entry->seen = ledger_sum(known, gone);
+        entry->lost_now = gone;
     }
+}
+
+void ledger_resume(struct ledger *ledger, size_t entry)
+{
+    must(entry < ledger->count);
+    struct ledger_entry *at = &ledger->entries[entry];
+    at->lost[LOSS_RESTART] -= at->lost_now;
+    at->seen -= at->lost_now;
+    at->lost_now = 0;
 }
 
 /* ---- bytes ---- */

@@ -49,6 +49,7 @@ struct ledger_entry {
     uint64_t delivered;
     uint64_t lost[LOSS_COUNT];
     struct ledger_told told;
+    uint64_t lost_now; /* LOSS_RESTART of the last ledger_balance(); not stored */
 };
 
 /* Whole messages of the outbox. */
@@ -104,6 +105,10 @@ uint64_t ledger_lost(const struct ledger_entry *entry, enum loss_stage stage);
  */
 void ledger_balance(struct ledger *ledger, const struct ledger_tallies *unheard,
     const struct ledger_tallies *queued);
+
+/* Takes back what the last ledger_balance() counted as LOSS_RESTART of an entry, for its collector
+ * sees it again. */
+void ledger_resume(struct ledger *ledger, size_t entry);
 
 /* Tallies as bytes: for each entry a length, its name, its number. */
 #define LEDGER_TALLIES_BYTES (LEDGER_ENTRIES_MAX * (1 + LEDGER_NAME_SIZE - 1 + 8))

@@ -148,6 +148,19 @@ static void what_a_kill_left_in_memory_is_counted(void **state UNUSED)
     assert_int_equal(ledger_queued(&ledger.entries[at]), 100);
 }
 
+static void what_is_seen_again_was_not_lost_by_the_kill(void **state UNUSED)
+{
+    size_t at = ledger_entry(&ledger, SPAN_LIT("Login"));
+    const struct ledger_tallies none = {{0}};
+    const uint64_t lost[LOSS_COUNT] = {[LOSS_RESTART] = 4};
+    ledger_set_collected(&ledger, at, 11, lost);
+    ledger_balance(&ledger, &none, &none);
+    assert_int_equal(ledger.entries[at].lost[LOSS_RESTART], 11);
+    ledger_resume(&ledger, at);
+    assert_int_equal(ledger.entries[at].lost[LOSS_RESTART], 4);
+    assert_int_equal(ledger.entries[at].seen, 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -159,6 +172,7 @@ int main(void)
         TEST(no_shorter_text_and_no_absurd_number_is_a_ledger),
         TEST(losses_that_only_a_newer_version_knows_count_as_damaged),
         TEST(tallies_are_read_again_by_an_agent_with_other_entries),
-        TEST(what_a_kill_left_in_memory_is_counted)};
+        TEST(what_a_kill_left_in_memory_is_counted),
+        TEST(what_is_seen_again_was_not_lost_by_the_kill)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

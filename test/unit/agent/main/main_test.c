@@ -231,6 +231,12 @@ static void without_a_hub_it_runs_says_how_it_is_and_stops_when_told(void **stat
     assert_non_null(strstr(output.ptr, "another gemel-agent"));
     assert_int_equal(run("status --json --state-dir s", &output), 0);
 
+    write_file("conf.json", "{\"Process_Disabled\":true,\"Heartbeat_Disabled\":false}");
+    assert_int_equal(kill(pid, SIGHUP), 0);
+    for (int i = 0; i < 1000 && strstr(output.ptr, "\"Heartbeat_Disabled\":false") == NULL; i++)
+        assert_int_equal(run("status --json --state-dir s", &output), 0);
+    assert_non_null(strstr(output.ptr, "\"Heartbeat_Disabled\":false"));
+
     assert_int_equal(kill(pid, SIGTERM), 0);
     expect_notify(notify_fd, "STOPPING=1");
     assert_int_equal(waitpid(pid, &status, 0), pid);
