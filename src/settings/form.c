@@ -43,6 +43,11 @@ static bool fits_path(struct span item)
     return item.ptr[0] == '/' && form_is_plain(item);
 }
 
+static bool fits_process_event(struct span item)
+{
+    return span_is(item, "EXEC") || span_is(item, "FORK") || span_is(item, "EXIT");
+}
+
 static bool is_host_byte(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
@@ -104,6 +109,13 @@ const struct setting_form form_path = {
     .pattern = "/([^," PLAIN "]*[^, " PLAIN "])?",
     .largest_bytes = 4000,
     .fits = fits_path,
+};
+
+const struct setting_form form_process_event = {
+    .allowed = "the words EXEC, FORK and EXIT",
+    .pattern = "(EXEC|FORK|EXIT)",
+    .largest_bytes = 4,
+    .fits = fits_process_event,
 };
 
 const struct setting_form form_proxy = {

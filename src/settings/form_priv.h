@@ -10,6 +10,7 @@ extern const struct setting_form form_check_id;
 extern const struct setting_form form_group_name;
 extern const struct setting_form form_interface;
 extern const struct setting_form form_path;
+extern const struct setting_form form_process_event;
 extern const struct setting_form form_proxy;
 
 /* Whether the bytes are UTF-8 without control characters (C0, DEL, C1). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "login_reader.h"
 
+#include "gate.h"
 #include "log.h"
 #include "login_line.h"
 #include "login_pam.h"
@@ -34,6 +35,7 @@ struct follower {
 
 struct login_reader {
     const struct clock *clock;
+    struct collector_gate *gate;
     const char *root_dir;
     const char *state_dir;
     struct follower followers[LOGIN_JOURNAL]; /* by source */
@@ -61,8 +63,10 @@ static void add(struct login_reader *reader, const struct login_event *event,
     if (!reader->looking_back && after_us != 0 && event->time_us <= after_us)
         return;
     last->last_us = event->time_us;
+    /* What is over the budget is remembered, so that its other half is not told in its place. */
+    bool only_match = reader->looking_back || !collector_admit(reader->gate, 1);
     switch (login_queue_add(
-        &reader->queue, event, after, cursor, reader->looking_back, &reader->counts.bound)) {
+        &reader->queue, event, after, cursor, only_match, &reader->counts.bound)) {
     case LOGIN_KEPT:
         reader->counts.seen++;
         break;
@@ -250,6 +254,7 @@ enum err login_reader_new(
     if (reader == NULL)
         return ERR_MEMORY;
     reader->clock = options->clock;
+    reader->gate = options->gate;
     reader->root_dir = options->root_dir;
     reader->state_dir = options->state_dir;
     login_queue_init(&reader->queue);

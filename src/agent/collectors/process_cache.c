@@ -83,6 +83,14 @@ static void link_newest(struct process_cache *cache, struct process_event *event
     cache->newest = event;
 }
 
+static uint64_t hits_of(const struct process_event *event)
+{
+    uint64_t hits = 0;
+    for (size_t i = 0; i < COUNT_OF(event->of); i++)
+        hits += event->of[i].hit_count;
+    return hits;
+}
+
 static void drop_oldest(struct process_cache *cache, uint64_t *dropped_hits)
 {
     struct process_event *event = cache->oldest;
@@ -94,8 +102,8 @@ static void drop_oldest(struct process_cache *cache, uint64_t *dropped_hits)
     unlink_event(cache, event);
     cache->entries--;
     cache->bytes -= text_bytes(event);
-    cache->hits -= event->hit_count;
-    *dropped_hits += event->hit_count;
+    cache->hits -= hits_of(event);
+    *dropped_hits += hits_of(event);
     mem_free(event);
 }
 
@@ -134,16 +142,30 @@ static struct span put(char **at, const char *bytes, size_t len)
     return copy;
 }
 
+static void count(struct process_cache *cache, struct process_event *event, int64_t time_us,
+    const struct process_sighting *sighting, const struct process_facts *facts)
+{
+    struct process_occurrences *of = &event->of[sighting->type];
+    if (of->hit_count == 0)
+        *of = (struct process_occurrences){.time_us = time_us,
+            .process_id = facts->process_id,
+            .parent_process_id = facts->parent_process_id,
+            .exit_known = sighting->exit_known,
+            .exit_status = sighting->exit_status};
+    of->hit_count++;
+    cache->hits++;
+}
+
 enum err process_cache_add(struct process_cache *cache, int64_t time_us,
-    const struct process_facts *facts, uint64_t *dropped_hits)
+    const struct process_sighting *sighting, const struct process_facts *facts,
+    uint64_t *dropped_hits)
 {
     must(cache->entries_max > 0);
     uint64_t hash = hash_of(cache, facts);
     struct process_event **bucket = bucket_of(cache, hash);
     for (struct process_event *e = *bucket; e != NULL; e = e->chain) {
         if (e->hash == hash && is_same(e, facts)) {
-            e->hit_count++;
-            cache->hits++;
+            count(cache, e, time_us, sighting, facts);
             unlink_event(cache, e);
             link_newest(cache, e);
             return ERR_NONE;
@@ -161,11 +183,7 @@ enum err process_cache_add(struct process_cache *cache, int64_t time_us,
     event->command_line = put(&at, facts->command_line, facts->command_line_len);
     event->executable = put(&at, facts->executable, facts->executable_len);
     event->hash = hash;
-    event->time_us = time_us;
-    event->hit_count = 1;
-    event->process_id = facts->process_id;
     event->identity_known = facts->identity_known;
-    event->parent_process_id = facts->parent_process_id;
     event->user_id = facts->user_id;
     event->state = facts->state;
     event->chain = *bucket;
@@ -173,7 +191,7 @@ enum err process_cache_add(struct process_cache *cache, int64_t time_us,
     link_newest(cache, event);
     cache->entries++;
     cache->bytes += bytes;
-    cache->hits++;
+    count(cache, event, time_us, sighting, facts);
     return ERR_NONE;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The process events that wait for the next collection. Identical ones, with the same command line
- * and user, are one entry with a hit count; the first one's moment, pid and parent are kept. At the
- * bound (entries, and bytes of text) the oldest entry gives way to the newest, and its hits are
- * told to the caller, who counts them as lost. The oldest is the one whose last occurrence lies
- * farthest back: what occurs again and again is kept, and with it the fewest hits are lost.
+ * and user, are one entry with a hit count for each type: forks, execs, exits; of each the first
+ * one's moment, pid and parent are kept. At the bound (entries, and bytes of text) the oldest entry
+ * gives way to the newest, and its hits are told to the caller, who counts them as lost. The oldest
+ * is the one whose last occurrence lies farthest back: what occurs again and again is kept, and
+ * with it the fewest hits are lost.
  *
  * Processes whose command line could not be read are told apart by the kernel's name for them.
  * Not for two threads at once.
@@ -13,21 +14,29 @@
 #define GEMEL_PROCESS_CACHE_H
 
 #include "err.h"
+#include "process_sighting.h"
 #include "procfs.h"
 
 /* Bounds what hostile command lines can hold; the default 256 entries fit at their longest. */
 #define PROCESS_CACHE_BYTES_MAX (8u * 1024 * 1024)
+
+/* All of one type; what is kept of the first. */
+struct process_occurrences {
+    uint64_t hit_count;
+    int64_t time_us; /* wall time */
+    uint32_t process_id;
+    uint32_t parent_process_id;
+    bool exit_known;
+    uint32_t exit_status;
+};
 
 struct process_event {
     struct process_event *next; /* the next newer one */
     struct process_event *previous;
     struct process_event *chain; /* of the bucket */
     uint64_t hash;
-    int64_t time_us; /* wall time, first seen */
-    uint64_t hit_count;
-    uint32_t process_id;
+    struct process_occurrences of[PROCESS_EVENT_TYPES];
     bool identity_known;
-    uint32_t parent_process_id;
     uint32_t user_id;
     enum command_line_state state;
     struct span command_line;
@@ -59,7 +68,8 @@ enum err process_cache_set_bound(
 /* Adds one occurrence; hits that fall out are added to `*dropped_hits`. ERR_MEMORY: the
  * occurrence is not in. */
 enum err process_cache_add(struct process_cache *cache, int64_t time_us,
-    const struct process_facts *facts, uint64_t *dropped_hits) MUST_USE;
+    const struct process_sighting *sighting, const struct process_facts *facts,
+    uint64_t *dropped_hits) MUST_USE;
 
 /* Moves all events out, oldest first; the caller frees each with mem_free(). NULL: none. */
 struct process_event *process_cache_take(struct process_cache *cache);

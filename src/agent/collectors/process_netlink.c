@@ -43,7 +43,8 @@ static bool parse_message(struct span body, struct process_message *ret_message)
     if (u32_at(body, offsetof(struct cn_msg, id.idx)) != CN_IDX_PROC ||
         u32_at(body, offsetof(struct cn_msg, id.val)) != CN_VAL_PROC)
         return false;
-    struct process_message message = {.what = u32_at(body, EVENT_FIELD(what)), .process_id = -1};
+    struct process_message message = {
+        .what = u32_at(body, EVENT_FIELD(what)), .process_id = -1, .parent_id = -1};
     if (message.what == PROC_EVENT_NONE) {
         if (body.len < EVENT_FIELD(event_data.ack.err) + sizeof(uint32_t))
             return false;
@@ -53,6 +54,16 @@ static bool parse_message(struct span body, struct process_message *ret_message)
         if (body.len < EVENT_FIELD(event_data.exec.process_tgid) + sizeof(uint32_t))
             return false;
         message.process_id = (int32_t)u32_at(body, EVENT_FIELD(event_data.exec.process_tgid));
+    } else if (message.what == PROC_EVENT_FORK) {
+        if (body.len < EVENT_FIELD(event_data.fork.child_tgid) + sizeof(uint32_t))
+            return false;
+        message.parent_id = (int32_t)u32_at(body, EVENT_FIELD(event_data.fork.parent_tgid));
+        message.process_id = (int32_t)u32_at(body, EVENT_FIELD(event_data.fork.child_tgid));
+    } else if (message.what == PROC_EVENT_EXIT) {
+        if (body.len < EVENT_FIELD(event_data.exit.exit_code) + sizeof(uint32_t))
+            return false;
+        message.process_id = (int32_t)u32_at(body, EVENT_FIELD(event_data.exit.process_tgid));
+        message.exit_status = u32_at(body, EVENT_FIELD(event_data.exit.exit_code));
     }
     *ret_message = message;
     return true;
@@ -74,18 +85,59 @@ bool process_message_next(struct span *datagram, struct process_message *ret_mes
     return false;
 }
 
-/* Lets only execs through and, while `answers`, answers to requests. */
-static bool set_filter(int fd, bool answers)
+static const uint32_t whats[] = {[PROCESS_FORK] = PROC_EVENT_FORK,
+    [PROCESS_EXEC] = PROC_EVENT_EXEC,
+    [PROCESS_EXIT] = PROC_EVENT_EXIT};
+
+/* Where a message of a type has the thread and its process; where they are equal it tells of a
+ * process. An exec always does. */
+static const uint32_t threads[][2] = {
+    [PROCESS_FORK] = {EVENT_FIELD(event_data.fork.child_pid),
+        EVENT_FIELD(event_data.fork.child_tgid)},
+    [PROCESS_EXEC] = {EVENT_FIELD(what), EVENT_FIELD(what)},
+    [PROCESS_EXIT] = {EVENT_FIELD(event_data.exit.process_pid),
+        EVENT_FIELD(event_data.exit.process_tgid)},
+};
+
+#define FILTER_MAX 32u
+
+static size_t add_code(struct sock_filter *code, size_t at, struct sock_filter instruction)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + EVENT_FIELD(what)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(PROC_EVENT_EXEC), 1, 0),
-        BPF_JUMP(
-            BPF_JMP | BPF_JEQ | BPF_K, htonl(answers ? PROC_EVENT_NONE : PROC_EVENT_EXEC), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-    };
-    struct sock_fprog program = {.len = COUNT_OF(code), .filter = code};
+    must(at < FILTER_MAX);
+    code[at] = instruction;
+    return at + 1;
+}
+
+#define ADD(...) len = add_code(code, len, (struct sock_filter)__VA_ARGS__)
+
+/*
+ * Lets through what is wanted of processes and, while `answers`, answers to requests. For each
+ * type:
+ *
+ *   if what is another, go 6 on; load the process into X; if the thread is another, refuse; accept
+ */
+static bool set_filter(int fd, unsigned events, bool answers)
+{
+    struct sock_filter code[FILTER_MAX];
+    size_t len = 0;
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + EVENT_FIELD(what)));
+    for (unsigned type = 0; type < PROCESS_EVENT_TYPES; type++) {
+        if ((events & PROCESS_EVENT_BIT(type)) == 0)
+            continue;
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(whats[type]), 0, 6));
+        ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + threads[type][1]));
+        ADD(BPF_STMT(BPF_MISC | BPF_TAX, 0));
+        ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + threads[type][0]));
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 1, 0));
+        ADD(BPF_STMT(BPF_RET | BPF_K, 0));
+        ADD(BPF_STMT(BPF_RET | BPF_K, UINT32_MAX));
+    }
+    if (answers) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(PROC_EVENT_NONE), 0, 1));
+        ADD(BPF_STMT(BPF_RET | BPF_K, UINT32_MAX));
+    }
+    ADD(BPF_STMT(BPF_RET | BPF_K, 0));
+    struct sock_fprog program = {.len = (unsigned short)len, .filter = code};
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
 }
 
@@ -117,7 +169,7 @@ static bool ask(int fd, enum proc_cn_mcast_op operation, uint32_t request)
                sizeof(kernel)) == (ssize_t)header.nlmsg_len;
 }
 
-/* Waits for the answer; execs that come before it are too early to be of interest. */
+/* Waits for the answer; what comes before it is too early to be of interest. */
 static enum err await_answer(int fd, uint32_t request, struct why *why)
 {
     for (;;) {
@@ -151,7 +203,7 @@ static enum err refuse(struct why *why, const char *what)
         ERR_REFUSED, why, "the process connector cannot be used: %s: %s", what, strerror(errno));
 }
 
-static enum err set_up(int fd, int buffer_bytes, struct why *why)
+static enum err set_up(int fd, int buffer_bytes, unsigned events, struct why *why)
 {
     const struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
     const int on = 1;
@@ -167,7 +219,7 @@ static enum err set_up(int fd, int buffer_bytes, struct why *why)
     uint32_t drops;
     if (!get_drops(fd, &drops))
         return refuse(why, "count of losses");
-    if (!set_filter(fd, true))
+    if (!set_filter(fd, events, true))
         return refuse(why, "filter");
     if (bind(fd, (const struct sockaddr *)&group, sizeof(group)) != 0)
         return refuse(why, "bind");
@@ -176,14 +228,14 @@ static enum err set_up(int fd, int buffer_bytes, struct why *why)
     enum err err = await_answer(fd, request, why);
     if (err != ERR_NONE)
         return err;
-    /* From here on only execs, so that a lost message is a lost exec. */
-    if (!set_filter(fd, false))
+    /* From here on no more answers, so that a lost message is one of what is wanted. */
+    if (!set_filter(fd, events, false))
         return refuse(why, "filter");
     return ERR_NONE;
 }
 
 enum err process_netlink_open(
-    int buffer_bytes, struct process_netlink **ret_netlink, struct why *why)
+    int buffer_bytes, unsigned events, struct process_netlink **ret_netlink, struct why *why)
 {
     struct process_netlink *netlink = mem_alloc(sizeof(*netlink));
     if (netlink == NULL)
@@ -193,7 +245,7 @@ enum err process_netlink_open(
     if (netlink->fd < 0)
         err = refuse(why, "socket");
     else
-        err = set_up(netlink->fd, buffer_bytes, why);
+        err = set_up(netlink->fd, buffer_bytes, events, why);
     if (err == ERR_NONE && !get_drops(netlink->fd, &netlink->lost_at_open))
         err = refuse(why, "count of losses");
     if (err != ERR_NONE) {
@@ -223,8 +275,22 @@ int process_netlink_fd(const struct process_netlink *netlink)
     return netlink->fd;
 }
 
-bool process_netlink_read(
-    struct process_netlink *netlink, void (*exec)(void *self, pid_t pid), void *self)
+/* Tells a message; the filter lets nothing else through once it is in force. */
+static void tell(const struct process_message *message, process_seen *seen, void *self)
+{
+    for (unsigned type = 0; type < PROCESS_EVENT_TYPES; type++) {
+        if (message->what != whats[type] || message->process_id <= 0)
+            continue;
+        const struct process_sighting sighting = {.type = (enum process_event_type)type,
+            .pid = message->process_id,
+            .parent = message->parent_id > 0 ? message->parent_id : 0,
+            .exit_known = type == PROCESS_EXIT,
+            .exit_status = message->exit_status};
+        seen(self, &sighting);
+    }
+}
+
+bool process_netlink_read(struct process_netlink *netlink, process_seen *seen, void *self)
 {
     struct mmsghdr messages[BATCH] = {0};
     struct iovec parts[BATCH];
@@ -243,8 +309,7 @@ bool process_netlink_read(
         struct span datagram = {netlink->bytes[i], messages[i].msg_len};
         struct process_message message;
         while (process_message_next(&datagram, &message))
-            if (message.what == PROC_EVENT_EXEC && message.process_id > 0)
-                exec(self, message.process_id);
+            tell(&message, seen, self);
     }
     return count > 0;
 }

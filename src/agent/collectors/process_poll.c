@@ -14,7 +14,8 @@ struct life {
     pid_t pid;
     uint64_t inode; /* of the directory in /proc: cheap to see, and another for another life */
     uint64_t start_ticks;
-    bool told;      /* or nothing to tell */
+    bool told; /* or nothing to tell */
+    bool kernel_thread;
     uint32_t looks; /* while it is not told */
 };
 
@@ -91,9 +92,24 @@ static bool is_worth_a_read(uint32_t looks)
  * stands behind the first one in update(), and reads through it. */
 static const struct life unknown;
 
+static void tell(
+    enum process_event_type type, pid_t pid, uint32_t parent, process_seen *seen, void *self)
+{
+    const struct process_sighting sighting = {.type = type, .pid = pid, .parent = (pid_t)parent};
+    if (seen != NULL)
+        seen(self, &sighting);
+}
+
+/* Tells the end of a life, unless it was a kernel thread's or was never told of. */
+static void tell_end(const struct life *life, process_seen *seen, void *self)
+{
+    if (life->start_ticks != 0 && !life->kernel_thread)
+        tell(PROCESS_EXIT, life->pid, 0, seen, self);
+}
+
 /* Brings one life up to date; false: the process is gone. `known` is what was known of its pid. */
 static bool update(struct process_poll *poll, const struct life *known, struct life *life,
-    void (*started)(void *self, pid_t pid), void *self)
+    process_seen *seen, void *self)
 {
     bool same = known != &unknown && known->inode == life->inode;
     if (same && known->told) {
@@ -107,12 +123,19 @@ static bool update(struct process_poll *poll, const struct life *known, struct l
         return true;
     }
     struct process_stat stat;
-    if (!procfs_stat(dirfd(poll->directory), life->pid, &stat))
+    if (!procfs_stat(dirfd(poll->directory), life->pid, &stat)) {
+        tell_end(known, seen, self);
         return false;
+    }
+    if (known != &unknown && known->start_ticks != stat.start_ticks)
+        tell_end(known, seen, self);
+    if (known->start_ticks != stat.start_ticks && !stat.kernel_thread)
+        tell(PROCESS_FORK, life->pid, stat.parent_process_id, seen, self);
     /* The kernel may also have forgotten and made the directory again, with another inode. */
     bool told = known->start_ticks == stat.start_ticks && known->told;
     life->start_ticks = stat.start_ticks;
     life->looks = looks;
+    life->kernel_thread = stat.kernel_thread;
     life->told = told || stat.kernel_thread;
     if (life->told || !stat.executed)
         return true;
@@ -120,36 +143,37 @@ static bool update(struct process_poll *poll, const struct life *known, struct l
     if (!ended && looks < PATIENCE && procfs_is_starting(dirfd(poll->directory), life->pid))
         return true;
     life->told = true;
-    if (started != NULL)
-        started(self, life->pid);
+    tell(PROCESS_EXEC, life->pid, 0, seen, self);
     return true;
 }
 
 /* Walks the two ordered lists together. */
-static void compare(struct process_poll *poll, void (*started)(void *self, pid_t pid), void *self)
+static void compare(struct process_poll *poll, process_seen *seen, void *self)
 {
     const struct lives *known = &poll->known;
     size_t at = 0, kept = 0;
     for (size_t i = 0; i < poll->found.count; i++) {
         struct life life = poll->found.items[i];
         while (at < known->count && known->items[at].pid < life.pid)
-            at++;
+            tell_end(&known->items[at++], seen, self);
         bool is_known = at < known->count && known->items[at].pid == life.pid;
-        if (update(poll, is_known ? &known->items[at] : &unknown, &life, started, self))
+        if (update(poll, is_known ? &known->items[at] : &unknown, &life, seen, self))
             poll->found.items[kept++] = life;
+        at += is_known;
     }
+    while (at < known->count)
+        tell_end(&known->items[at++], seen, self);
     poll->found.count = kept;
     struct lives previous = poll->known;
     poll->known = poll->found;
     poll->found = previous;
 }
 
-enum err process_poll_look(
-    struct process_poll *poll, void (*started)(void *self, pid_t pid), void *self)
+enum err process_poll_look(struct process_poll *poll, process_seen *seen, void *self)
 {
     enum err err = list(poll);
     if (err == ERR_NONE)
-        compare(poll, started, self);
+        compare(poll, seen, self);
     return err;
 }
 

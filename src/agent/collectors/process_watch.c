@@ -58,10 +58,18 @@ static void watch_netlink(struct process_watch *watch)
             break;
 }
 
+/* The connector sends what is wanted; a look finds everything. */
+static void tell_wanted(void *self, const struct process_sighting *sighting)
+{
+    const struct process_watch *watch = self;
+    if ((watch->options.events & PROCESS_EVENT_BIT(sighting->type)) != 0)
+        watch->options.seen(watch->options.self, sighting);
+}
+
 /* A look that fails is made up for by the next one. */
 static void look(struct process_watch *watch)
 {
-    enum err err = process_poll_look(watch->poll, watch->options.seen, watch->options.self);
+    enum err err = process_poll_look(watch->poll, tell_wanted, watch);
     if (err != ERR_NONE)
         log_debug("process", "%s was not read: %s", watch->options.proc_dir, err_row(err)->text);
 }
@@ -97,8 +105,10 @@ static void *run(void *self)
     struct process_watch *watch = self;
     pthread_mutex_lock(&watch->gate);
     pthread_mutex_unlock(&watch->gate);
-    if (watch->netlink != NULL) {
+    if (watch->netlink != NULL)
         go_first();
+    watch->options.begin(watch->options.self);
+    if (watch->netlink != NULL) {
         watch_netlink(watch);
     } else {
         watch_poll(watch);
@@ -110,7 +120,8 @@ static enum err open_source(struct process_watch *watch, struct why *why)
 {
     const struct process_watch_options *options = &watch->options;
     if (options->mode != PROCESS_MODE_POLLING) {
-        enum err err = process_netlink_open(PROCESS_NETLINK_BUFFER_BYTES, &watch->netlink, why);
+        enum err err = process_netlink_open(
+            PROCESS_NETLINK_BUFFER_BYTES, options->events, &watch->netlink, why);
         if (err == ERR_NONE)
             log_info("process", "watching through netlink with a receive buffer of %d bytes",
                 process_netlink_buffer_bytes(watch->netlink));
@@ -194,6 +205,11 @@ void process_watch_free(struct process_watch *watch)
         close(watch->wake_fd);
     pthread_mutex_destroy(&watch->gate);
     mem_free(watch);
+}
+
+unsigned process_watch_events(const struct process_watch *watch)
+{
+    return watch->options.events;
 }
 
 uint32_t process_watch_lost(const struct process_watch *watch)

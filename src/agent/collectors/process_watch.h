@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that watches for new processes, through the process connector or by looking at /proc,
- * and tells each one's pid. It is made in two steps, so that one watch can take over from another
- * when everything that can fail has been done: the source is open, and holds what happens, from
- * process_watch_new() on; the thread begins to tell at process_watch_go().
+ * A thread that watches processes, through the process connector or by looking at /proc, and tells
+ * of each that is forked, starts a program or ends. It is made in two steps, so that one watch can
+ * take over from another when everything that can fail has been done: the source is open, and holds
+ * what happens, from process_watch_new() on; the thread begins to tell at process_watch_go().
  */
 #ifndef GEMEL_PROCESS_WATCH_H
 #define GEMEL_PROCESS_WATCH_H
 
 #include "err.h"
 #include "gate.h"
-
-#include <sys/types.h>
+#include "process_sighting.h"
 
 /* What Process_Mode says. Auto: the connector or, where that is refused, polling. */
 enum process_mode { PROCESS_MODE_AUTO = 1, PROCESS_MODE_NETLINK, PROCESS_MODE_POLLING };
@@ -21,7 +20,9 @@ struct process_watch_options {
     int64_t interval_us; /* between two looks, when polling */
     const char *proc_dir;
     const struct collector_gate *gate;   /* says how much longer to wait; NULL: not at all */
-    void (*seen)(void *self, pid_t pid); /* called in the thread */
+    unsigned events;           /* what is wanted: PROCESS_EVENT_BIT */
+    void (*begin)(void *self); /* called in the thread, before the first */
+    process_seen *seen;        /* called in the thread */
     void *self;
 };
 
@@ -36,7 +37,9 @@ void process_watch_go(struct process_watch *watch);
 void process_watch_stop(struct process_watch *watch);
 void process_watch_free(struct process_watch *watch); /* stops; NULL is fine */
 
-/* Processes that the kernel had no room to tell of, modulo 2^32. From any thread. */
+unsigned process_watch_events(const struct process_watch *watch);
+
+/* What the kernel had no room to tell of, modulo 2^32. From any thread. */
 uint32_t process_watch_lost(const struct process_watch *watch);
 
 bool process_watch_is_netlink(const struct process_watch *watch);

@@ -120,14 +120,19 @@ int64_t harness_hits(const struct harness *harness,
     return hits;
 }
 
+static bool is_exec(const struct json *payload)
+{
+    return span_is(json_string_of(payload, "event_type"), "EXEC");
+}
+
 bool harness_command_line_begins(const struct json *payload, const char *text)
 {
-    return span_starts(json_string_of(payload, "commandline"), span_of(text));
+    return is_exec(payload) && span_starts(json_string_of(payload, "commandline"), span_of(text));
 }
 
 bool harness_state_is(const struct json *payload, const char *text)
 {
-    return span_is(json_string_of(payload, "commandline_state"), text);
+    return is_exec(payload) && span_is(json_string_of(payload, "commandline_state"), text);
 }
 
 const struct json *harness_status(

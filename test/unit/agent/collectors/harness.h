@@ -45,7 +45,7 @@ const struct json *harness_payload(
 int64_t harness_hits(const struct harness *harness,
     bool (*wanted)(const struct json *payload, const char *text), const char *text);
 
-/* For harness_hits(): the command line begins with the text; the state is the text. */
+/* For harness_hits(): an EXEC whose command line begins with the text; whose state is the text. */
 bool harness_command_line_begins(const struct json *payload, const char *text);
 bool harness_state_is(const struct json *payload, const char *text);
 

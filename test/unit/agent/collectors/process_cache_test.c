@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 static struct process_facts facts;
+static const struct process_sighting exec_of = {.type = PROCESS_EXEC};
 
 static int setup(void **state)
 {
@@ -43,7 +44,7 @@ static uint64_t add(
 {
     uint64_t dropped = 0;
     set_facts(command_line, user_id, process_id);
-    assert_int_equal(process_cache_add(cache, process_id, &facts, &dropped), ERR_NONE);
+    assert_int_equal(process_cache_add(cache, process_id, &exec_of, &facts, &dropped), ERR_NONE);
     return dropped;
 }
 
@@ -57,8 +58,9 @@ static const char *take(struct process_cache *cache)
     while (event != NULL) {
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s/%u*%llu@%u",
             len == 0 ? "" : " ", SPAN_ARG(event->command_line), event->user_id,
-            (unsigned long long)event->hit_count, event->process_id);
-        assert_int_equal(event->time_us, event->process_id);
+            (unsigned long long)event->of[PROCESS_EXEC].hit_count,
+            event->of[PROCESS_EXEC].process_id);
+        assert_int_equal(event->of[PROCESS_EXEC].time_us, event->of[PROCESS_EXEC].process_id);
         struct process_event *next = event->next;
         mem_free(event);
         event = next;
@@ -159,7 +161,7 @@ static void the_unreadable_are_told_apart_by_name_and_from_the_readable(void **s
             facts.identity_known = rows[i].known;
             facts.executable_len = 1;
             facts.executable[0] = rows[i].name[0];
-            assert_int_equal(process_cache_add(cache, 1, &facts, &dropped), ERR_NONE);
+            assert_int_equal(process_cache_add(cache, 1, &exec_of, &facts, &dropped), ERR_NONE);
         }
     }
     assert_int_equal(cache->entries, COUNT_OF(rows));
@@ -175,7 +177,7 @@ static void long_command_lines_are_bounded_together(void **state)
         set_facts("", 0, i);
         facts.command_line_len = PROCESS_COMMAND_LINE_MAX;
         memcpy(facts.command_line, &i, sizeof(i));
-        assert_int_equal(process_cache_add(cache, i, &facts, &dropped), ERR_NONE);
+        assert_int_equal(process_cache_add(cache, i, &exec_of, &facts, &dropped), ERR_NONE);
         assert_true(cache->bytes <= PROCESS_CACHE_BYTES_MAX);
     }
     assert_int_equal(cache->hits + dropped, 5000);
@@ -189,7 +191,7 @@ static void without_memory_an_occurrence_is_refused_and_the_rest_stays(void **st
     add(cache, "a", 0, 1);
     set_facts("b", 0, 2);
     mem_fail_after(0);
-    assert_int_equal(process_cache_add(cache, 2, &facts, &dropped), ERR_MEMORY);
+    assert_int_equal(process_cache_add(cache, 2, &exec_of, &facts, &dropped), ERR_MEMORY);
     mem_fail_after(0);
     assert_int_equal(process_cache_set_bound(cache, 100000, &dropped), ERR_MEMORY);
     mem_fail_after(-1);
@@ -201,9 +203,46 @@ static void without_memory_an_occurrence_is_refused_and_the_rest_stays(void **st
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void types_are_counted_apart_in_one_entry(void **state)
+{
+    struct process_cache *cache = *state;
+    const struct process_sighting fork_of = {.type = PROCESS_FORK};
+    const struct process_sighting exits[] = {
+        {.type = PROCESS_EXIT, .exit_known = true, .exit_status = 256},
+        {.type = PROCESS_EXIT, .exit_known = true, .exit_status = 9}};
+    uint64_t dropped = 0;
+    add(cache, "a", 1, 10);
+    add(cache, "a", 1, 11);
+    set_facts("a", 1, 12);
+    assert_int_equal(process_cache_add(cache, 12, &fork_of, &facts, &dropped), ERR_NONE);
+    for (size_t i = 0; i < COUNT_OF(exits); i++)
+        assert_int_equal(process_cache_add(cache, 13, &exits[i], &facts, &dropped), ERR_NONE);
+    assert_int_equal(cache->entries, 1);
+    assert_int_equal(cache->hits, 5);
+    /* What falls out counts all of them. */
+    assert_int_equal(add(cache, "b", 1, 1) + add(cache, "c", 1, 2), 0);
+    assert_int_equal(add(cache, "d", 1, 3), 5);
+    set_facts("b", 1, 12);
+    for (size_t i = 0; i < COUNT_OF(exits); i++)
+        assert_int_equal(process_cache_add(cache, 14, &exits[i], &facts, &dropped), ERR_NONE);
+    struct process_event *event = process_cache_take(cache);
+    while (event != NULL) {
+        struct process_event *next = event->next;
+        if (span_is(event->command_line, "b")) {
+            assert_int_equal(event->of[PROCESS_FORK].hit_count, 0);
+            assert_int_equal(event->of[PROCESS_EXEC].hit_count, 1);
+            assert_int_equal(event->of[PROCESS_EXIT].hit_count, 2);
+            assert_int_equal(event->of[PROCESS_EXIT].exit_status, 256); /* the first one's */
+        }
+        mem_free(event);
+        event = next;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(types_are_counted_apart_in_one_entry),
         TEST(identical_ones_are_one_event_that_keeps_the_first),
         TEST(at_the_bound_the_oldest_gives_way),
         TEST(what_occurs_again_and_again_is_kept),

@@ -11,9 +11,14 @@
 #include <linux/connector.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define FORKS PROCESS_EVENT_BIT(PROCESS_FORK)
+#define EXECS PROCESS_EVENT_BIT(PROCESS_EXEC)
+#define EXITS PROCESS_EVENT_BIT(PROCESS_EXIT)
 
 #define MESSAGE_BYTES (NLMSG_HDRLEN + sizeof(struct cn_msg) + sizeof(struct proc_event))
 
@@ -29,6 +34,12 @@ static size_t put_message(char *at, uint32_t what, int32_t tgid, uint32_t answer
     if (what == PROC_EVENT_EXEC) {
         event.event_data.exec.process_pid = tgid + 1;
         event.event_data.exec.process_tgid = tgid;
+    } else if (what == PROC_EVENT_FORK) {
+        event.event_data.fork.parent_tgid = tgid + 1;
+        event.event_data.fork.child_tgid = tgid;
+    } else if (what == PROC_EVENT_EXIT) {
+        event.event_data.exit.process_tgid = tgid;
+        event.event_data.exit.exit_code = error;
     } else if (what == PROC_EVENT_NONE) {
         event.event_data.ack.err = error;
     }
@@ -41,9 +52,10 @@ static size_t put_message(char *at, uint32_t what, int32_t tgid, uint32_t answer
 
 static void messages_are_read_one_after_the_other(void **state UNUSED)
 {
-    char bytes[3 * NLMSG_ALIGN(MESSAGE_BYTES)];
+    char bytes[4 * NLMSG_ALIGN(MESSAGE_BYTES)];
     size_t len = put_message(bytes, PROC_EVENT_EXEC, 4711, 0, 0);
-    len += put_message(bytes + len, PROC_EVENT_FORK, 0, 0, 0);
+    len += put_message(bytes + len, PROC_EVENT_FORK, 4712, 0, 0);
+    len += put_message(bytes + len, PROC_EVENT_EXIT, 4713, 0, 256);
     len += put_message(bytes + len, PROC_EVENT_NONE, 0, 78, 1);
     struct span datagram = {bytes, len};
     struct process_message message;
@@ -52,7 +64,12 @@ static void messages_are_read_one_after_the_other(void **state UNUSED)
     assert_int_equal(message.process_id, 4711);
     assert_true(process_message_next(&datagram, &message));
     assert_int_equal(message.what, PROC_EVENT_FORK);
-    assert_int_equal(message.process_id, -1);
+    assert_int_equal(message.process_id, 4712);
+    assert_int_equal(message.parent_id, 4713);
+    assert_true(process_message_next(&datagram, &message));
+    assert_int_equal(message.what, PROC_EVENT_EXIT);
+    assert_int_equal(message.process_id, 4713);
+    assert_int_equal(message.exit_status, 256);
     assert_true(process_message_next(&datagram, &message));
     assert_int_equal(message.what, PROC_EVENT_NONE);
     assert_int_equal(message.request, 78);
@@ -112,11 +129,11 @@ static void a_length_of_nothing_ends_the_reading(void **state UNUSED)
 }
 
 /* Opens the real connector, or skips the test and says why. */
-static struct process_netlink *open_or_skip(int buffer_bytes)
+static struct process_netlink *open_or_skip(int buffer_bytes, unsigned events)
 {
     struct process_netlink *netlink;
     struct why why = {""};
-    if (process_netlink_open(buffer_bytes, &netlink, &why) != ERR_NONE) {
+    if (process_netlink_open(buffer_bytes, events, &netlink, &why) != ERR_NONE) {
         print_message("# skipped: %s\n", why.text);
         skip();
     }
@@ -127,13 +144,22 @@ struct watched {
     pid_t wanted;
     size_t execs;
     size_t found;
+    size_t of[PROCESS_EVENT_TYPES]; /* of the wanted */
+    pid_t parent;
+    uint32_t exit_status;
 };
 
-static void note(void *self, pid_t pid)
+static void note(void *self, const struct process_sighting *sighting)
 {
     struct watched *watched = self;
-    watched->execs++;
-    watched->found += pid == watched->wanted;
+    bool wanted = sighting->pid == watched->wanted;
+    watched->execs += sighting->type == PROCESS_EXEC;
+    watched->found += wanted;
+    watched->of[sighting->type] += wanted;
+    if (wanted && sighting->type == PROCESS_FORK)
+        watched->parent = sighting->parent;
+    if (wanted && sighting->exit_known)
+        watched->exit_status = sighting->exit_status;
 }
 
 static pid_t run_true(void)
@@ -149,7 +175,7 @@ static pid_t run_true(void)
 
 static void an_exec_is_told_once_and_forks_and_ends_are_not(void **state UNUSED)
 {
-    struct process_netlink *netlink = open_or_skip(1 << 20);
+    struct process_netlink *netlink = open_or_skip(1 << 20, EXECS);
     pid_t forked = fork();
     if (forked == 0)
         _exit(0);
@@ -166,12 +192,45 @@ static void an_exec_is_told_once_and_forks_and_ends_are_not(void **state UNUSED)
     process_netlink_close(netlink);
 }
 
+static void *nothing(void *self UNUSED)
+{
+    return NULL;
+}
+
+static void forks_execs_and_ends_of_processes_are_told_and_none_of_threads(void **state UNUSED)
+{
+    struct process_netlink *netlink = open_or_skip(4 << 20, EXECS | FORKS | EXITS);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (unsigned i = 0; i < 5; i++) {
+            pthread_t thread;
+            if (pthread_create(&thread, NULL, nothing, NULL) != 0)
+                _exit(1);
+            pthread_join(thread, NULL);
+        }
+        execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
+        _exit(127);
+    }
+    waitpid(pid, NULL, 0);
+    struct watched watched = {.wanted = pid};
+    while (process_netlink_read(netlink, note, &watched))
+        ;
+    assert_int_equal(watched.of[PROCESS_FORK], 1);
+    assert_int_equal(watched.of[PROCESS_EXEC], 1);
+    assert_int_equal(watched.of[PROCESS_EXIT], 1);
+    assert_int_equal(watched.found, 3);
+    assert_int_equal(watched.parent, getpid());
+    assert_true(WIFEXITED((int)watched.exit_status));
+    assert_int_equal(WEXITSTATUS((int)watched.exit_status), 7);
+    process_netlink_close(netlink);
+}
+
 /* With a tiny buffer and another listener with a large one that counts everything. */
 static void what_the_kernel_drops_is_counted_to_the_last_exec(void **state UNUSED)
 {
     enum { STARTS = 400 };
-    struct process_netlink *all = open_or_skip(8 << 20);
-    struct process_netlink *tiny = open_or_skip(1);
+    struct process_netlink *all = open_or_skip(8 << 20, EXECS);
+    struct process_netlink *tiny = open_or_skip(1, EXECS);
     struct watched by_all = {0}, by_tiny = {0};
     for (unsigned i = 0; i < STARTS; i++)
         run_true();
@@ -193,7 +252,7 @@ static void what_the_kernel_drops_is_counted_to_the_last_exec(void **state UNUSE
 
 static void after_a_loss_the_next_exec_is_told(void **state UNUSED)
 {
-    struct process_netlink *netlink = open_or_skip(1);
+    struct process_netlink *netlink = open_or_skip(1, EXECS);
     struct watched watched = {0};
     for (unsigned i = 0; i < 100; i++)
         run_true();
@@ -211,7 +270,7 @@ static void without_memory_it_is_not_opened(void **state UNUSED)
 {
     struct process_netlink *netlink;
     mem_fail_after(0);
-    assert_int_equal(process_netlink_open(1 << 20, &netlink, NULL), ERR_MEMORY);
+    assert_int_equal(process_netlink_open(1 << 20, EXECS, &netlink, NULL), ERR_MEMORY);
     mem_fail_after(-1);
     process_netlink_close(NULL);
 }
@@ -224,6 +283,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere_it_is_malformed_and_nothing_beyond_is_read),
         cmocka_unit_test(a_length_of_nothing_ends_the_reading),
         cmocka_unit_test(an_exec_is_told_once_and_forks_and_ends_are_not),
+        cmocka_unit_test(forks_execs_and_ends_of_processes_are_told_and_none_of_threads),
         cmocka_unit_test(what_the_kernel_drops_is_counted_to_the_last_exec),
         cmocka_unit_test(after_a_loss_the_next_exec_is_told),
         cmocka_unit_test(without_memory_it_is_not_opened),

@@ -20,6 +20,7 @@ struct fixture {
     struct process_poll *poll;
     size_t count;
     pid_t seen[64];
+    size_t of[PROCESS_EVENT_TYPES];
 };
 
 static int setup(void **state)
@@ -69,9 +70,13 @@ static void add_process(struct fixture *f, pid_t pid, uint64_t start, unsigned f
     fclose(file);
 }
 
-static void note(void *self, pid_t pid)
+static void note(void *self, const struct process_sighting *sighting)
 {
     struct fixture *f = self;
+    pid_t pid = sighting->pid;
+    f->of[sighting->type]++;
+    if (sighting->type != PROCESS_EXEC)
+        return;
     if (f->count < COUNT_OF(f->seen))
         f->seen[f->count] = pid;
     f->count++;
@@ -277,11 +282,40 @@ static void a_real_process_is_found(void **state)
     assert_true(found);
 }
 
+static void forks_and_ends_are_told_and_none_of_the_kernels_threads(void **state)
+{
+    struct fixture *f = *state;
+    add_process(f, 10, 100, 0x40);
+    open_poll(f);
+    add_process(f, 11, 101, 0x40); /* PF_FORKNOEXEC */
+    add_process(f, 12, 102, 0);
+    add_process(f, 13, 103, 0x200040); /* PF_KTHREAD */
+    for (unsigned i = 0; i < 9; i++)
+        (void)look(f);
+    assert_int_equal(f->of[PROCESS_FORK], 2);
+    assert_int_equal(f->of[PROCESS_EXEC], 1);
+    assert_int_equal(f->of[PROCESS_EXIT], 0);
+    for (pid_t pid = 10; pid < 14; pid++)
+        remove_process(f, pid);
+    (void)look(f);
+    assert_int_equal(f->of[PROCESS_EXIT], 3);
+    /* A pid that is used again between two looks is an end and a fork. */
+    add_process(f, 10, 200, 0x40);
+    (void)look(f);
+    remove_process(f, 10);
+    add_process(f, 9, 201, 0x40); /* so that the inode is another one */
+    add_process(f, 10, 202, 0x40);
+    (void)look(f);
+    assert_int_equal(f->of[PROCESS_FORK], 5);
+    assert_int_equal(f->of[PROCESS_EXIT], 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(forks_and_ends_are_told_and_none_of_the_kernels_threads),
         TEST(what_runs_at_the_start_is_not_new),
         TEST(each_new_process_is_told_once),
         TEST(a_pid_used_again_is_another_process),
