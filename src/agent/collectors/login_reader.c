@@ -65,8 +65,8 @@ static void add(struct login_reader *reader, const struct login_event *event,
     last->last_us = event->time_us;
     /* What is over the budget is remembered, so that its other half is not told in its place. */
     bool only_match = reader->looking_back || !collector_admit(reader->gate, 1);
-    switch (login_queue_add(
-        &reader->queue, event, after, cursor, only_match, &reader->counts.bound)) {
+    switch (
+        login_queue_add(&reader->queue, event, after, cursor, only_match, &reader->counts.bound)) {
     case LOGIN_KEPT:
         reader->counts.seen++;
         break;

@@ -19,10 +19,10 @@ struct process_watch_options {
     enum process_mode mode;
     int64_t interval_us; /* between two looks, when polling */
     const char *proc_dir;
-    const struct collector_gate *gate;   /* says how much longer to wait; NULL: not at all */
-    unsigned events;           /* what is wanted: PROCESS_EVENT_BIT */
-    void (*begin)(void *self); /* called in the thread, before the first */
-    process_seen *seen;        /* called in the thread */
+    const struct collector_gate *gate; /* says how much longer to wait; NULL: not at all */
+    unsigned events;                   /* what is wanted: PROCESS_EVENT_BIT */
+    void (*begin)(void *self);         /* called in the thread, before the first */
+    process_seen *seen;                /* called in the thread */
     void *self;
 };
 
