@@ -10,7 +10,9 @@
 
 #define LINKS_MAX 40u /* as the kernel's */
 #define STEPS_MAX 4096u
-#define WATCHED (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR)
+#define WATCHED                                                                                    \
+    (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR |           \
+        IN_MASK_ADD)
 
 /* A walk: `at` is a directory without links on the way, `rest` what is still to be looked up. */
 struct walk {

@@ -13,8 +13,11 @@
 
 /* A queue of the kernel's usual size holds fewer events, so more cannot be told twice. */
 #define FOUND_MAX 65536u
+/* MASK_ADD, since the kernel otherwise takes the mask of a watch that is there away for a moment,
+ * and events of that moment with it. */
 #define WATCHED                                                                                    \
-    (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_EXCL_UNLINK)
+    (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |                 \
+        IN_EXCL_UNLINK | IN_MASK_ADD)
 
 /* ---- found ---- */
 
