@@ -15,11 +15,12 @@
 
 enum login_operation { LOGIN_IN, LOGIN_OUT, LOGIN_FAILED };
 
-/* Where it was read. What two of them tell of one login is one event (login_queue.h). */
+/* Where it was read. What two of them tell of one login is one event (login_queue.h). sshd writes
+ * to the log first, so that is read first. */
 enum login_source {
+    LOGIN_AUTH_LOG,
     LOGIN_WTMP,
     LOGIN_BTMP,
-    LOGIN_AUTH_LOG,
     LOGIN_PAM,
     LOGIN_JOURNAL,
     LOGIN_SOURCES

@@ -76,26 +76,34 @@ static uint64_t hash_of(struct span text)
     return text.len == 0 ? 0 : hash | 1;
 }
 
+static int64_t between(const struct login_match *a, const struct login_match *b)
+{
+    return a->time_us > b->time_us ? a->time_us - b->time_us : b->time_us - a->time_us;
+}
+
 static bool is_same(const struct login_match *a, const struct login_match *b)
 {
     if (a->matched || a->operation != b->operation || a->source == b->source)
         return false;
-    int64_t apart = a->time_us > b->time_us ? a->time_us - b->time_us : b->time_us - a->time_us;
     bool failed = a->operation == LOGIN_FAILED;
     if (failed && a->process_id != 0 && b->process_id != 0)
-        return a->process_id == b->process_id && apart <= PROCESS_WINDOW_US;
-    if (apart > (failed ? FAILURE_WINDOW_US : SESSION_WINDOW_US))
+        return a->process_id == b->process_id && between(a, b) <= PROCESS_WINDOW_US;
+    if (between(a, b) > (failed ? FAILURE_WINDOW_US : SESSION_WINDOW_US))
         return false;
     return a->user == b->user && (a->address == b->address || a->address == 0 || b->address == 0);
 }
 
-/* Finds what another source told; the oldest first, as both tell in order. */
+/* Finds what another source told: the nearest in time. */
 static struct login_match *find(struct login_queue *queue, const struct login_match *wanted)
 {
-    for (size_t i = 0; i < queue->match_count; i++)
-        if (is_same(&queue->matches[i], wanted))
-            return &queue->matches[i];
-    return NULL;
+    struct login_match *found = NULL;
+    for (size_t i = 0; i < queue->match_count; i++) {
+        struct login_match *match = &queue->matches[i];
+        if (is_same(match, wanted) &&
+            (found == NULL || between(match, wanted) < between(found, wanted)))
+            found = match;
+    }
+    return found;
 }
 
 /* Forgets what nothing can match any more, or at the bound the older half. */

@@ -55,8 +55,9 @@ struct login_reader {
 
 /* ---- events ---- */
 
+/* `told`: another event stands for it. */
 static void add(struct login_reader *reader, const struct login_event *event,
-    const struct tail_position *after, struct span cursor)
+    const struct tail_position *after, struct span cursor, bool told)
 {
     struct login_place *last = &reader->last.of[event->source];
     int64_t after_us = reader->after_us[event->source];
@@ -64,7 +65,7 @@ static void add(struct login_reader *reader, const struct login_event *event,
         return;
     last->last_us = event->time_us;
     /* What is over the budget is remembered, so that its other half is not told in its place. */
-    bool only_match = reader->looking_back || !collector_admit(reader->gate, 1);
+    bool only_match = told || reader->looking_back || !collector_admit(reader->gate, 1);
     switch (
         login_queue_add(&reader->queue, event, after, cursor, only_match, &reader->counts.bound)) {
     case LOGIN_KEPT:
@@ -107,22 +108,22 @@ static bool take_utmp(void *self, struct span bytes, const struct tail_position 
     }
     if (event->operation == LOGIN_IN)
         login_sessions_put(&reader->sessions, LOGIN_SESSION_LINE, event);
-    add(reader, event, after, SPAN_NONE);
+    add(reader, event, after, SPAN_NONE, false);
     mem_free(session);
     return true;
 }
 
 /* ---- the system's log ---- */
 
-/* Returns how many events a failure of an unknown user is: sshd's first word on him stands for one.
- */
-static uint32_t failures(struct login_reader *reader, const struct login_line *line)
+/* Whether sshd's first word on an unknown user already stands for this failure. btmp has a record
+ * for each of the two. */
+static bool is_told(struct login_reader *reader, const struct login_line *line)
 {
     struct login_session *told =
         login_sessions_take(&reader->sessions, LOGIN_SESSION_INVALID, SPAN_NONE, line->process_id);
     bool known = told != NULL;
     mem_free(told);
-    return line->repeated - (known && line->repeated > 0 ? 1 : 0);
+    return known;
 }
 
 static void take_message(struct login_reader *reader, enum login_source source,
@@ -137,7 +138,7 @@ static void take_message(struct login_reader *reader, enum login_source source,
         .terminal = line->terminal,
         .address = line->address};
     struct login_session *session = NULL;
-    uint32_t times = line->repeated;
+    bool told = false;
     switch (line->kind) {
     case LOGIN_LINE_OTHER:
         return;
@@ -150,7 +151,7 @@ static void take_message(struct login_reader *reader, enum login_source source,
         event.operation = LOGIN_FAILED;
         break;
     case LOGIN_LINE_FAILED_INVALID:
-        times = failures(reader, line);
+        told = is_told(reader, line);
         event.operation = LOGIN_FAILED;
         break;
     case LOGIN_LINE_FAILED:
@@ -167,8 +168,8 @@ static void take_message(struct login_reader *reader, enum login_source source,
             event.address = session->address;
         break;
     }
-    for (uint32_t i = 0; i < times; i++)
-        add(reader, &event, after, cursor);
+    for (uint32_t i = 0; i < line->repeated; i++)
+        add(reader, &event, after, cursor, told && i == 0);
     mem_free(session);
 }
 
@@ -199,7 +200,7 @@ static bool take_pam(void *self, struct span bytes, const struct tail_position *
     char scratch[LOGIN_USER_MAX + LOGIN_ADDRESS_MAX];
     struct login_event event;
     if (login_pam_parse(bytes, scratch, &event))
-        add(follower->reader, &event, after, SPAN_NONE);
+        add(follower->reader, &event, after, SPAN_NONE, false);
     return true;
 }
 
@@ -399,6 +400,8 @@ int64_t login_reader_run(struct login_reader *reader)
     static const struct login_place nowhere;
     int64_t now_us = clock_mono_us(reader->clock);
     bool more = false;
+    if (reader->journal != NULL)
+        more = login_journal_run(reader->journal, PIECE_ENTRIES, take_entry, reader);
     for (unsigned i = 0; i < COUNT_OF(reader->followers); i++)
         if (reader->followers[i].tail != NULL)
             more = tail_run(reader->followers[i].tail, now_us, PIECE_BYTES) || more;
@@ -408,8 +411,6 @@ int64_t login_reader_run(struct login_reader *reader)
     } else {
         look_for_journal(reader, &nowhere);
     }
-    if (reader->journal != NULL)
-        more = login_journal_run(reader->journal, PIECE_ENTRIES, take_entry, reader) || more;
     return more ? now_us : now_us + POLL_US;
 }
 
