@@ -123,6 +123,7 @@ enum looked lines_open(
     ret_lines->left = FILE_BYTES_MAX;
     ret_lines->over = ret_lines->cut = ret_lines->skip = ret_lines->bounded = false;
     ret_lines->error = 0;
+    ret_lines->buffer[sizeof(ret_lines->buffer) - 1] = '\0';
     return LOOKED_FOUND;
 }
 
@@ -139,7 +140,7 @@ static void fill(struct lines *lines)
     memmove(lines->buffer, lines->buffer + lines->begin, held);
     lines->begin = 0;
     lines->end = held;
-    size_t room = sizeof(lines->buffer) - held;
+    size_t room = sizeof(lines->buffer) - 1 - held;
     if (lines->left == 0) {
         char byte;
         lines->bounded = read(lines->fd, &byte, 1) == 1;

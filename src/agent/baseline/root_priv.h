@@ -54,12 +54,13 @@ struct lines {
     size_t end;
     size_t left; /* bytes that may still be read */
     size_t number;
-    bool over;    /* nothing more comes from the file */
-    bool cut;     /* the line was longer than LINE_BYTES_MAX */
-    bool skip;    /* up to the next line's end */
-    bool bounded; /* the file went on past FILE_BYTES_MAX */
-    int error;    /* errno of a failed read, else 0 */
-    char buffer[2 * LINE_BYTES_MAX];
+    bool over;                           /* nothing more comes from the file */
+    bool cut;                            /* the line was longer than LINE_BYTES_MAX */
+    bool skip;                           /* up to the next line's end */
+    bool bounded;                        /* the file went on past FILE_BYTES_MAX */
+    int error;                           /* errno of a failed read, else 0 */
+    char buffer[2 * LINE_BYTES_MAX + 1]; /* a NUL stands at its end: the address sanitizer looks
+                                            for one behind what regexec() is given */
 };
 
 /* Opens a file. LOOKED_FAILED: the sentence says why. */
