@@ -3,6 +3,7 @@
 #include "collect.h"
 #include "event_socket.h"
 #include "files.h"
+#include "link_process.h"
 #include "log.h"
 #include "mem.h"
 #include "run.h"
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define CONFIG_DIR "/etc/gemel-agent"
@@ -26,6 +28,7 @@ enum option {
     OPTION_OUTPUT,
     OPTION_JSON,
     OPTION_SECONDS,
+    OPTION_LINK,
     OPTION_SOCKET,
     OPTION_COUNT
 };
@@ -44,11 +47,15 @@ static const struct option_row {
         "the first collection comes at a random time within this (default 60)"},
     [OPTION_LOG_LEVEL] = {"--log-level", "LEVEL", "error, warn, info or debug (default info)"},
     [OPTION_OUTPUT] = {"--output", "FORMAT", "text or json (default text)"},
+    [OPTION_LINK] = {"--link", "PATH",
+        "the socket of a gemel-agent link that holds the connection to the hub (default: this "
+        "process does)"},
     [OPTION_SECONDS] = {"--seconds", "SECONDS",
         "how long to listen, where the collector hears of events as they happen (default 5)"},
     [OPTION_JSON] = {"--json", NULL, "the same as JSON"},
     [OPTION_SOCKET] = {"--socket", "PATH",
-        "where the agent takes events (default events.sock in the state directory)"},
+        "link: where the agent finds this process; event: where the agent takes events (default "
+        "events.sock in the state directory)"},
 };
 
 struct arguments {
@@ -61,6 +68,7 @@ typedef int command_function(const struct arguments *arguments);
 static command_function run_command;
 static command_function check_command;
 static command_function schema_command;
+static command_function link_command;
 static command_function collect_command;
 static command_function status_command;
 static command_function event_command;
@@ -76,12 +84,15 @@ static const struct command {
 } commands[] = {
     {"run", NULL,
         BIT(OPTION_CONFIG_DIR) | BIT(OPTION_STATE_DIR) | BIT(OPTION_FIRST_DELAY) |
-            BIT(OPTION_LOG_LEVEL),
+            BIT(OPTION_LOG_LEVEL) | BIT(OPTION_LINK),
         run_command, "Runs the agent until it gets SIGTERM or SIGINT; logs to standard error."},
     {"check", "FILE", BIT(OPTION_OUTPUT), check_command,
         "Judges a desired document offline, '-' is standard input. Ends with 0 if it would be "
         "applied, 1 if not, 2 if it is no JSON object."},
     {"schema", NULL, 0, schema_command, "Prints the settings as JSON Schema."},
+    {"link", NULL, BIT(OPTION_SOCKET) | BIT(OPTION_LOG_LEVEL), link_command,
+        "Holds the connection to the hub for an agent that runs with --link, so that the process "
+        "that sees everything needs no internet, and the one with internet needs no rights."},
     {"collect", "NAME", BIT(OPTION_CONFIG_DIR) | BIT(OPTION_SECONDS) | BIT(OPTION_LOG_LEVEL),
         collect_command,
         "Runs one collector once, with the settings of conf.json, and prints what it would send as "
@@ -162,9 +173,22 @@ static int run_command(const struct arguments *arguments)
         return usage("--first-delay must be a number of seconds, at most 86400", delay_text);
     log_set_level(level);
     struct run_options options = {.config_dir = config_dir_of(arguments),
+        .link_path = arguments->values[OPTION_LINK],
         .state_dir = or_default(arguments->values[OPTION_STATE_DIR], STATE_DIR),
         .first_delay_s = (int64_t)delay_s};
     return agent_run(&options);
+}
+
+static int link_command(const struct arguments *arguments)
+{
+    enum log_level level;
+    const char *level_text = or_default(arguments->values[OPTION_LOG_LEVEL], "info");
+    if (arguments->values[OPTION_SOCKET] == NULL)
+        return usage("missing", "--socket PATH");
+    if (!log_level_parse(level_text, &level))
+        return usage("--log-level must be error, warn, info or debug", level_text);
+    log_set_level(level);
+    return agent_link(arguments->values[OPTION_SOCKET]);
 }
 
 static int check_command(const struct arguments *arguments)
@@ -337,9 +361,17 @@ static void fill_standard_streams(void)
         close(fd);
 }
 
+/* A dump of this process would hold keys, and what others' processes said of themselves. */
+static void leave_no_core(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
     fill_standard_streams();
+    leave_no_core();
     const char *word = argc < 2 ? "" : argv[1];
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return print_help();

@@ -12,6 +12,7 @@
 #include "notify.h"
 #include "outbox.h"
 #include "paho.h"
+#include "remote.h"
 #include "sender.h"
 #include "status.h"
 #include "uplink.h"
@@ -46,7 +47,9 @@ struct agent {
     struct sender *sender;
     struct collectors *collectors;
     struct config *config;
-    struct paho *paho;
+    struct paho *paho; /* one of these two: the connection here, or in another process */
+    struct remote *remote;
+    struct link_driver link;
     struct uplink *uplink;
     int signal_fd;
     int status_fd;
@@ -235,9 +238,12 @@ static enum err open_outbox(struct agent *agent, struct why *why)
 
 static enum err open_uplink(struct agent *agent, struct why *why)
 {
-    enum err err = paho_new(&agent->paho, why);
+    const char *link_path = agent->options->link_path;
+    enum err err = link_path == NULL ? paho_new(&agent->paho, why)
+                                     : remote_new(link_path, &agent->remote, why);
     if (err != ERR_NONE)
         return err;
+    agent->link = link_path == NULL ? paho_link(agent->paho) : remote_link(agent->remote);
     struct uplink_options options = {.clock = agent->clock,
         .random = random_word,
         .config_dir = agent->options->config_dir,
@@ -248,7 +254,7 @@ static enum err open_uplink(struct agent *agent, struct why *why)
         .keep_alive_s = local_int(agent, SETTING_IOTHUB_MODULE_KEEP_ALIVE),
         .pause_first_us = SECOND_US * local_int(agent, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST),
         .pause_longest_us = SECOND_US * local_int(agent, SETTING_IOTHUB_MODULE_BACK_OFF_LONGEST),
-        .link = paho_link(agent->paho),
+        .link = agent->link,
         .connected = on_connected,
         .lost = on_lost,
         .answer = on_answer,
@@ -334,6 +340,7 @@ static void stop(struct agent *agent)
     config_free(agent->config);
     uplink_free(agent->uplink);
     paho_free(agent->paho);
+    remote_free(agent->remote);
     sender_free(agent->sender);
     outbox_close(agent->outbox);
     if (agent->signal_fd >= 0)
@@ -536,7 +543,7 @@ static void wait_until(struct agent *agent, int64_t due_us)
     enum { SIGNALS, LINK, STATUS, COLLECTORS };
     struct pollfd fds[COLLECTORS + COLLECTORS_DESCRIPTORS_MAX] = {
         [SIGNALS] = {.fd = agent->signal_fd, .events = POLLIN},
-        [LINK] = {.fd = paho_fd(agent->paho), .events = POLLIN},
+        [LINK] = {.fd = agent->link.fd(agent->link.self), .events = POLLIN},
         [STATUS] = {.fd = agent->status_fd, .events = POLLIN}};
     int collector_fds[COLLECTORS_DESCRIPTORS_MAX];
     size_t count = agent->stopping ? 0 : collectors_descriptors(agent->collectors, collector_fds);

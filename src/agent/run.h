@@ -16,6 +16,7 @@
 struct run_options {
     const char *config_dir;
     const char *state_dir; /* made if it is missing; its parent must exist */
+    const char *link_path; /* of the process that holds the connection; NULL: this one does */
     int64_t first_delay_s; /* the first collection comes at a random time within this */
 };
 

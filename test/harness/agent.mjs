@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Program, programs, runProgram, temporaryFolder, until } from './programs.mjs';
 
 // Paho's threads leave OpenSSL's memory behind when the process ends under them.
-const leakOptions = process.env.LSAN_OPTIONS === undefined ? {}
+export const leakOptions = process.env.LSAN_OPTIONS === undefined ? {}
   : { LSAN_OPTIONS: process.env.LSAN_OPTIONS.replace(/lsan\.supp/, 'lsan-agent.supp') };
 
 export const MODULE = 'DefenderIotMicroAgent';

@@ -97,14 +97,41 @@ test('the agent runs as its own user, with no more than it needs, and its secret
   assert.equal(seen.connection, 'connected');
 });
 
+test('the connection is held by a process without any right, the agent has no internet', { skip }, async () => {
+  const link = await property('gemel-agent-link', 'MainPID');
+  const status = await box.must('cat', [`/proc/${link}/status`]);
+  assert.match(status, /^CapPrm:\s+0+$/m);
+  assert.match(status, /^CapBnd:\s+0+$/m);
+  const sockets = await box.must('ss', ['-Htnp', 'state', 'established', 'dport', '=', ':8883']);
+  assert.match(sockets, new RegExp(`pid=${link},`));
+  assert.ok(!sockets.includes(`pid=${await property('gemel-agent', 'MainPID')},`));
+});
+
+test('the units are as closed as they can be: below 2.0', { skip }, async () => {
+  for (const unit of ['gemel-agent', 'gemel-agent-link', 'gemel-hub']) {
+    const { code, stdout } = await box.run('systemd-analyze', ['security', '--no-pager', '--threshold=19', unit]);
+    assert.equal(code, 0, stdout.split('\n').at(-2));
+  }
+});
+
+test('the agent sees /tmp as it is, and cannot write there', { skip }, async () => {
+  const pid = await property('gemel-agent', 'MainPID');
+  await box.sh('touch /tmp/seen-by-the-agent');
+  const inside = (args) => box.run('nsenter', ['-t', pid, '-m', '-r', ...args]);
+  assert.equal((await inside(['test', '-e', '/tmp/seen-by-the-agent'])).code, 0);
+  for (const path of ['/tmp/written', '/etc/written', '/var/log/written'])
+    assert.notEqual((await inside(['touch', path])).code, 0, path);
+});
+
 test('a process of another user is seen whole', { skip }, async () => {
-  await box.must('runuser', ['-u', 'nobody', '--', '/bin/sleep', '0.0625']);
+  // In a network namespace of its own the kernel tells nothing of processes: they are polled.
+  await box.must('runuser', ['-u', 'nobody', '--', '/bin/sleep', '2.0625']);
   await box.must('systemctl', ['restart', 'gemel-agent']);
   await until('the event arrives', async () => {
     const lines = await box.must('gemel', ['monitor-events', '--from', 'earliest', '--timeout', '1', '--output', 'json'],
       { env: [`GEMEL_LOGIN=${box.login}`, `GEMEL_CA=${DATA}/ca.pem`] });
     const events = lines.trim().split('\n').filter(Boolean).flatMap((line) => JSON.parse(line).body.events);
-    return events.some(({ payload }) => payload.commandline === '/bin/sleep 0.0625' && payload.user_name === 'nobody'
+    return events.some(({ payload }) => payload.commandline === '/bin/sleep 2.0625' && payload.user_name === 'nobody'
       && /\/sleep$/.test(payload.executable));
   }, { timeoutMs: 60_000, everyMs: 500 });
 });

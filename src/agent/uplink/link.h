@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the uplink needs of an MQTT client: a driver that does the work somewhere else and puts what
- * happened into a queue, which the agent's loop takes from. The real one is paho.h; tests bring
- * their own.
+ * happened into a queue, which the agent's loop takes from. The real one is paho.h, in this process
+ * or behind remote.h in another; tests bring their own.
  */
 #ifndef GEMEL_LINK_H
 #define GEMEL_LINK_H
@@ -51,6 +51,8 @@ struct link_driver {
     void (*close)(void *self);
     /* Drops the client and whatever it was doing; nothing of it follows. May block for a moment. */
     void (*abort)(void *self);
+    /* The descriptor that can be read when there is an event to take; negative: none now. */
+    int (*fd)(void *self);
     /* Takes the oldest event; false: there is none. */
     bool (*take)(void *self, struct link_event *ret_event);
     void *self;

@@ -341,6 +341,11 @@ static void do_close(void *self)
         put_text(paho, LINK_CLOSED, 0, NULL);
 }
 
+static int wake_fd(void *self)
+{
+    return ((const struct paho *)self)->wake_fd;
+}
+
 struct link_driver paho_link(struct paho *paho)
 {
     return (struct link_driver){.connect = do_connect,
@@ -348,13 +353,9 @@ struct link_driver paho_link(struct paho *paho)
         .publish = do_publish,
         .close = do_close,
         .abort = drop_client,
+        .fd = wake_fd,
         .take = take,
         .self = paho};
-}
-
-int paho_fd(const struct paho *paho)
-{
-    return paho->wake_fd;
 }
 
 enum err paho_new(struct paho **ret_paho, struct why *why)

@@ -14,9 +14,6 @@ struct paho;
 enum err paho_new(struct paho **ret_paho, struct why *why) MUST_USE;
 void paho_free(struct paho *paho); /* drops the connection; NULL is fine */
 
-/* Becomes readable when there is an event to take. */
-int paho_fd(const struct paho *paho);
-
 struct link_driver paho_link(struct paho *paho);
 
 #endif

@@ -88,6 +88,11 @@ static void fake_abort(void *self UNUSED)
     line.aborts++;
 }
 
+static int fake_fd(void *self UNUSED)
+{
+    return -1;
+}
+
 static bool fake_take(void *self UNUSED, struct link_event *ret_event)
 {
     if (line.count == 0)
@@ -156,8 +161,8 @@ static struct uplink_options options_of_the_test(void)
         .random = fake_random,
         .config_dir = dir,
         .agent_version = "1.0",
-        .link = {fake_connect, fake_subscribe, fake_publish, fake_close, fake_abort, fake_take,
-            NULL},
+        .link = {fake_connect, fake_subscribe, fake_publish, fake_close, fake_abort, fake_fd,
+            fake_take, NULL},
         .connected = on_connected,
         .lost = on_lost,
         .answer = on_answer,
