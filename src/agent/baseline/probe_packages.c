@@ -78,8 +78,8 @@ static bool read_stanzas(
     bool installed = true;
     struct span line;
     while (lines_next(lines, &line)) {
-        line = span_trim(line);
-        if (line.len == 0) {
+        /* A line that begins with a blank goes on with what stood before. */
+        if (span_trim(line).len == 0) {
             if (name[0] != '\0' && installed && !keep(context, packages, span_of(name)))
                 return false;
             name[0] = '\0';

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * "port": whether somebody listens at a port for more than this machine itself, by the tables of
- * /proc/net. A machine without IPv6 has no table of it.
+ * /proc/net, which take the kernel a while to write and so are read once a scan. A machine without
+ * IPv6 has no table of it.
  */
 #include "probe_priv.h"
 
-#include <stdio.h>
-
 struct table {
     const char *protocol;
-    const char *path;
+    const char *paths[2];
     const char *state; /* of a socket that waits for others */
 };
 
-/* The network of process 1: this process may have been given another. */
+/* The network of process 1, if we may look: this process may have been given another. */
 static const struct table tables[] = {
-    {"tcp", "/proc/1/net/tcp", "0A"},
-    {"tcp", "/proc/1/net/tcp6", "0A"},
-    {"udp", "/proc/1/net/udp", "07"},
-    {"udp", "/proc/1/net/udp6", "07"},
+    {"tcp", {"/proc/1/net/tcp", "/proc/self/net/tcp"}, "0A"},
+    {"tcp", {"/proc/1/net/tcp6", "/proc/self/net/tcp6"}, "0A"},
+    {"udp", {"/proc/1/net/udp", "/proc/self/net/udp"}, "07"},
+    {"udp", {"/proc/1/net/udp6", "/proc/self/net/udp6"}, "07"},
 };
 
 static bool hex(struct span text, uint64_t *ret_value)
@@ -64,51 +63,77 @@ static bool is_loopback(struct span address)
            (memcmp(bytes, mapped, sizeof(mapped)) == 0 && bytes[12] == 127);
 }
 
+struct ports {
+    enum looked looked;
+    struct why why;
+    unsigned char open[2][65536 / 8]; /* tcp, udp: a bit a port */
+};
+
 /* "   0: 0100007F:0CEA 00000000:0000 0A …" */
-static bool listens(struct span line, const struct table *table, uint64_t port)
+static void read_line(struct span line, const struct table *table, struct ports *ports)
 {
     struct span word, local, state;
-    uint64_t number;
+    uint64_t port;
     if (!next_word(&line, &word) || !next_word(&line, &local) || !next_word(&line, &word) ||
         !next_word(&line, &state) || !span_is(state, table->state))
-        return false;
+        return;
     size_t colon = span_find(local, ':');
-    return hex(span_from(local, colon + 1), &number) && number == port &&
-           !is_loopback(span_first(local, colon));
+    if (hex(span_from(local, colon + 1), &port) && port <= UINT16_MAX &&
+        !is_loopback(span_first(local, colon)))
+        ports->open[table->protocol[0] == 'u'][port / 8] |= (unsigned char)(1u << port % 8);
 }
 
-static enum looked look(struct context *context, const struct table *table, uint64_t port,
-    bool *ret_found, struct why *why)
+static void read_table(struct context *context, const struct table *table, struct ports *ports)
 {
     struct lines lines;
     struct span line;
-    enum looked looked = lines_open(&context->root, table->path, &lines, why);
+    struct why why = {""};
+    enum looked looked = lines_open(&context->root, table->paths[0], &lines, &why);
     if (looked != LOOKED_FOUND)
-        return looked;
-    while (!*ret_found && lines_next(&lines, &line))
-        *ret_found = listens(line, table, port);
-    bool whole = *ret_found || lines_check(&lines, table->path, why);
-    lines_close(&lines);
-    return whole ? LOOKED_FOUND : LOOKED_FAILED;
+        looked = lines_open(&context->root, table->paths[1], &lines, &why);
+    if (looked == LOOKED_FOUND) {
+        while (lines_next(&lines, &line))
+            read_line(line, table, ports);
+        if (!lines_check(&lines, table->paths[0], &why))
+            looked = LOOKED_FAILED;
+        lines_close(&lines);
+    }
+    if (looked == LOOKED_FAILED || (looked == LOOKED_MISSING && ports->looked == LOOKED_MISSING))
+        ports->why = why;
+    if (looked != LOOKED_MISSING)
+        ports->looked = looked;
+}
+
+/* NULL without memory. */
+static const struct ports *load(struct context *context)
+{
+    if (context->ports != NULL)
+        return context->ports;
+    struct ports *ports = arena_alloc(&context->arena, sizeof(*ports));
+    if (ports == NULL)
+        return NULL;
+    ports->looked = LOOKED_MISSING;
+    for (size_t i = 0; i < COUNT_OF(tables) && ports->looked != LOOKED_FAILED; i++)
+        read_table(context, &tables[i], ports);
+    context->ports = ports;
+    return ports;
 }
 
 static enum baseline_result run(struct context *context, const struct json *args, struct why *why)
 {
     const char *protocol = arg_text(args, "protocol");
     bool wanted = arg_bool(args, "beyond_loopback", false);
+    const struct ports *ports = load(context);
     int64_t port = 0;
-    bool found = false, looked_at = false;
     (void)arg_int(args, "port", &port);
-    for (size_t i = 0; i < COUNT_OF(tables) && !found; i++) {
-        if (strcmp(tables[i].protocol, protocol) != 0)
-            continue;
-        enum looked looked = look(context, &tables[i], (uint64_t)port, &found, why);
-        if (looked == LOOKED_FAILED)
-            return BASELINE_ERROR;
-        looked_at = looked_at || looked == LOOKED_FOUND;
-    }
-    if (!looked_at)
+    if (ports == NULL)
+        return no_memory(why);
+    if (ports->looked != LOOKED_FOUND) {
+        *why = ports->why;
         return BASELINE_ERROR;
+    }
+    bool found = port <= UINT16_MAX &&
+                 (ports->open[protocol[0] == 'u'][port / 8] >> (unsigned)port % 8 & 1) != 0;
     why_set(why, "%s listens at %s port %lld for other machines", found ? "somebody" : "nobody",
         protocol, (long long)port);
     return pass_if(found == wanted);

@@ -49,8 +49,11 @@ struct context {
     struct arena scratch; /* cleared before each check */
     const struct clock *clock;
     const char *kernel_release;
-    struct accounts accounts;        /* see accounts_priv.h */
-    const struct packages *packages; /* probe_packages.c fills it in */
+    struct accounts accounts; /* see accounts_priv.h */
+    /* Read by the first probe that needs it. */
+    const struct packages *packages; /* probe_packages.c */
+    const struct services *services; /* probe_service.c */
+    const struct ports *ports;       /* probe_port.c */
     struct baseline_tree *tree;
     int64_t tree_limit_us;
 };

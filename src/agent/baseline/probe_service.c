@@ -7,20 +7,39 @@
 #include "probe_priv.h"
 
 #include <limits.h>
+#include <stdio.h>
 
-static const char *const wanted_by[] = {"/etc/systemd/system/*.wants/%s",
-    "/etc/systemd/system/*.requires/%s", "/run/systemd/system/*.wants/%s",
-    "/run/systemd/system/*.requires/%s", "/usr/lib/systemd/system/*.wants/%s",
-    "/lib/systemd/system/*.wants/%s", "/usr/local/lib/systemd/system/*.wants/%s"};
+/* What makes a unit start; the link has the unit's name. */
+static const char *const wanted_by[] = {"/etc/systemd/system/*.wants/*",
+    "/etc/systemd/system/*.requires/*", "/run/systemd/system/*.wants/*",
+    "/run/systemd/system/*.requires/*", "/usr/local/lib/systemd/system/*.wants/*",
+    "/usr/lib/systemd/system/*.wants/*", "/lib/systemd/system/*.wants/*"};
 
-static const char *const units[] = {"/etc/systemd/system/%s", "/run/systemd/system/%s",
-    "/usr/local/lib/systemd/system/%s", "/usr/lib/systemd/system/%s", "/lib/systemd/system/%s"};
+static const char *const units[] = {"/etc/systemd/system", "/run/systemd/system",
+    "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"};
 
-static const char *const scripts[] = {
-    "/etc/rc[2-5].d/S[0-9][0-9]%s", "/etc/rc.d/S[0-9][0-9]%s", "/etc/runlevels/*/%s"};
+/* What makes a script start: "S20name" in the first two, "name" in the last. */
+static const char *const started_by[] = {
+    "/etc/rc[2-5].d/S[0-9][0-9]*", "/etc/rc.d/S[0-9][0-9]*", "/etc/runlevels/*/*"};
 
 static const char *const inits[] = {
     "/usr/lib/systemd", "/lib/systemd", "/etc/init.d", "/etc/rc.d", "/etc/runlevels"};
+
+struct link {
+    const char *name;
+    const char *path;
+};
+
+/* Read once a scan. */
+struct services {
+    bool known; /* how services start here */
+    struct link *units;
+    size_t unit_count;
+    struct link *aliases; /* the name of the unit behind another name */
+    size_t alias_count;
+    struct link *scripts;
+    size_t script_count;
+};
 
 static bool has_suffix(const char *name)
 {
@@ -35,111 +54,146 @@ static bool has_suffix(const char *name)
     return false;
 }
 
-/* Finds what a place with "%s" for the name matches. */
-static const char *find(struct context *context, const char *place, const char *name)
+static const char *base_name(const char *path)
 {
-    struct paths paths = {.count = 0};
-    const char *percent = strstr(place, "%s");
-    const char *pattern = arena_format(
-        &context->scratch, "%.*s%s%s", (int)(percent - place), place, name, percent + 2);
-    if (pattern == NULL ||
-        root_glob(&context->root, &context->scratch, pattern, &paths) != ERR_NONE)
-        return NULL;
-    return paths.count == 0 ? NULL : paths.items[0];
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
 }
 
-/* The first unit file there is, which counts; `*ret_masked`: it leads to /dev/null or is empty. */
-static const char *find_unit(struct context *context, const char *unit, bool *ret_masked)
+/* Lists what patterns match. False: no memory. */
+static bool list(struct context *context, const char *const *patterns, size_t count,
+    struct link **ret_links, size_t *ret_count)
+{
+    struct paths paths = {.count = 0};
+    for (size_t i = 0; i < count; i++)
+        if (root_glob(&context->root, &context->arena, patterns[i], &paths) != ERR_NONE)
+            return false;
+    struct link *links = arena_alloc(&context->arena, (paths.count + 1) * sizeof(*links));
+    for (size_t i = 0; links != NULL && i < paths.count; i++)
+        links[i] = (struct link){base_name(paths.items[i]), paths.items[i]};
+    *ret_links = links;
+    *ret_count = paths.count;
+    return links != NULL;
+}
+
+/* An alias in /etc is a link to the unit under another name. */
+static bool list_aliases(struct context *context, struct services *services)
+{
+    static const char *const place[] = {"/etc/systemd/system/*"};
+    size_t count, kept = 0;
+    if (!list(context, place, 1, &services->aliases, &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        char target[PATH_MAX];
+        struct link *link = &services->aliases[i];
+        if (!root_readlink(&context->root, link->path, target, sizeof(target)) ||
+            strcmp(base_name(target), link->name) == 0)
+            continue;
+        const char *name = arena_text(&context->arena, span_of(base_name(target)));
+        if (name == NULL)
+            return false;
+        services->aliases[kept++] = (struct link){name, link->path};
+    }
+    services->alias_count = kept;
+    return true;
+}
+
+static bool list_scripts(struct context *context, struct services *services)
+{
+    if (!list(
+            context, started_by, COUNT_OF(started_by), &services->scripts, &services->script_count))
+        return false;
+    for (size_t i = 0; i < services->script_count; i++) {
+        struct link *script = &services->scripts[i];
+        if (strncmp(script->path, "/etc/rc", 7) == 0)
+            script->name += strlen("S20");
+    }
+    return true;
+}
+
+/* NULL without memory. */
+static const struct services *load(struct context *context)
+{
+    struct stat stat;
+    if (context->services != NULL)
+        return context->services;
+    struct services *services = arena_alloc(&context->arena, sizeof(*services));
+    if (services == NULL || !list_aliases(context, services) || !list_scripts(context, services) ||
+        !list(context, wanted_by, COUNT_OF(wanted_by), &services->units, &services->unit_count))
+        return NULL;
+    for (size_t i = 0; i < COUNT_OF(inits); i++)
+        services->known = services->known || root_stat(&context->root, inits[i], &stat) == 0;
+    context->services = services;
+    return services;
+}
+
+static const struct link *find(const struct link *links, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(links[i].name, name) == 0)
+            return &links[i];
+    return NULL;
+}
+
+/* Whether there is a unit file; the first one counts. `*ret_masked`: it leads to /dev/null or is
+ * empty. */
+static bool find_unit(struct context *context, const char *unit, bool *ret_masked)
 {
     *ret_masked = false;
     for (size_t i = 0; i < COUNT_OF(units); i++) {
         char target[PATH_MAX];
         struct stat stat;
-        const char *path = find(context, units[i], unit);
-        if (path == NULL)
+        char path[PATH_MAX];
+        int len = snprintf(path, sizeof(path), "%s/%s", units[i], unit);
+        if (len < 0 || (size_t)len >= sizeof(path) || root_lstat(&context->root, path, &stat) != 0)
             continue;
-        *ret_masked = (root_readlink(&context->root, path, target, sizeof(target)) &&
-                          strcmp(target, "/dev/null") == 0) ||
-                      (root_stat(&context->root, path, &stat) == 0 && S_ISREG(stat.st_mode) &&
-                          stat.st_size == 0);
-        return path;
+        *ret_masked = root_readlink(&context->root, path, target, sizeof(target))
+                          ? strcmp(target, "/dev/null") == 0
+                          : S_ISREG(stat.st_mode) && stat.st_size == 0;
+        return true;
     }
-    return NULL;
+    return false;
 }
 
-/* An alias in /etc is a link to the unit under another name. */
-struct alias {
-    struct context *context;
-    const char *unit;
-    bool found;
-};
-
-static bool is_alias(void *self, const char *name)
-{
-    struct alias *alias = self;
-    char target[PATH_MAX];
-    const char *path = arena_format(&alias->context->scratch, "/etc/systemd/system/%s", name);
-    if (path == NULL)
-        return false;
-    if (strcmp(name, alias->unit) != 0 &&
-        root_readlink(&alias->context->root, path, target, sizeof(target))) {
-        const char *slash = strrchr(target, '/');
-        alias->found = strcmp(slash == NULL ? target : slash + 1, alias->unit) == 0;
-    }
-    return !alias->found;
-}
-
-static bool is_enabled(struct context *context, const char *name, struct why *why)
+static bool is_enabled(
+    struct context *context, const struct services *services, const char *name, struct why *why)
 {
     bool masked;
     const char *unit =
         has_suffix(name) ? name : arena_format(&context->scratch, "%s.service", name);
     if (unit == NULL)
         return false;
-    const char *file = find_unit(context, unit, &masked);
+    bool has_unit = find_unit(context, unit, &masked);
     if (masked) {
         why_set(why, "%s is masked", unit);
         return false;
     }
-    for (size_t i = 0; i < COUNT_OF(wanted_by); i++) {
-        const char *link = find(context, wanted_by[i], unit);
-        if (link != NULL) {
-            why_set(why, "%s is enabled by %s", unit, link);
-            return true;
-        }
-    }
-    struct alias alias = {context, unit, false};
-    if (file != NULL)
-        (void)root_each(&context->root, "/etc/systemd/system", is_alias, &alias);
-    if (alias.found) {
-        why_set(why, "%s is enabled under another name", unit);
-        return true;
-    }
-    for (size_t i = 0; i < COUNT_OF(scripts) && file == NULL && unit != name; i++) {
-        const char *link = find(context, scripts[i], name);
-        if (link != NULL) {
-            why_set(why, "%s is enabled by %s", name, link);
-            return true;
-        }
-    }
-    why_set(why, "%s is not enabled", name);
-    return false;
+    const struct link *link = find(services->units, services->unit_count, unit);
+    if (link == NULL && has_unit)
+        link = find(services->aliases, services->alias_count, unit);
+    if (link == NULL && !has_unit && unit != name)
+        link = find(services->scripts, services->script_count, name);
+    if (link == NULL)
+        why_set(why, "%s is not enabled", name);
+    else
+        why_set(why, "%s is enabled by %s", name, link->path);
+    return link != NULL;
 }
 
 static enum baseline_result run(struct context *context, const struct json *args, struct why *why)
 {
     bool wanted = arg_bool(args, "enabled", true);
-    bool known = false;
-    struct stat stat;
-    for (size_t i = 0; i < COUNT_OF(inits); i++)
-        known = known || root_stat(&context->root, inits[i], &stat) == 0;
-    if (!known) {
+    const struct services *services = load(context);
+    if (services == NULL)
+        return no_memory(why);
+    if (!services->known) {
         why_set(why, "how services start on this system is not known");
         return BASELINE_SKIP;
     }
     arg_each(item, args,
-        arg_text(args, "name") != NULL ? "name" : "names") if (is_enabled(context, item->text.ptr,
-                                                                   why)) return pass_if(wanted);
+        arg_text(args, "name") != NULL ? "name"
+                                       : "names") if (is_enabled(context, services, item->text.ptr,
+                                                          why)) return pass_if(wanted);
     return pass_if(!wanted);
 }
 

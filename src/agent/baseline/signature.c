@@ -7,10 +7,28 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <sys/stat.h>
 
 #define SIGNATURE_BYTES 64
 #define SIGNATURE_CHARACTERS 88 /* ends in one or two '=' */
+
+/* Takes one PEM block in. */
+static enum err add_key(struct trusted *trusted, const char *name, const unsigned char *der,
+    long size, const char *path, struct why *why)
+{
+    if (strcmp(name, PEM_STRING_PUBLIC) != 0)
+        return fail(ERR_FORMAT, why, "%s holds \"%s\", not public keys alone", path, name);
+    if (trusted->count == TRUSTED_KEYS_MAX)
+        return fail(ERR_FORMAT, why, "%s holds more than %u keys", path, TRUSTED_KEYS_MAX - 1);
+    EVP_PKEY *key = d2i_PUBKEY(NULL, &der, size);
+    if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519) {
+        EVP_PKEY_free(key);
+        return fail(ERR_FORMAT, why, "%s: key %zu is no Ed25519 key", path, trusted->count);
+    }
+    trusted->keys[trusted->count++] = key;
+    return ERR_NONE;
+}
 
 static enum err read_keys(
     struct span text, struct trusted *trusted, const char *path, struct why *why)
@@ -20,19 +38,16 @@ static enum err read_keys(
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     enum err err = ERR_NONE;
     size_t before = trusted->count;
-    EVP_PKEY *key;
-    while (err == ERR_NONE && (key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL)) != NULL) {
-        if (EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519)
-            err = fail(ERR_FORMAT, why, "%s: key %zu is no Ed25519 key", path,
-                trusted->count - before + 1);
-        else if (trusted->count == TRUSTED_KEYS_MAX)
-            err = fail(ERR_FORMAT, why, "%s holds more than %u keys", path, TRUSTED_KEYS_MAX - 1);
-        else
-            trusted->keys[trusted->count++] = key;
-        if (err != ERR_NONE)
-            EVP_PKEY_free(key);
+    char *name, *header;
+    unsigned char *der;
+    long size;
+    while (err == ERR_NONE && PEM_read_bio(bio, &name, &header, &der, &size) == 1) {
+        err = add_key(trusted, name, der, size, path, why);
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_free(der);
     }
-    /* At the end of the text there is no further key, which is no fault; anything else is. */
+    /* At the end of the text there is no further block, which is no fault; anything else is. */
     if (err == ERR_NONE &&
         (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE || trusted->count == before))
         err = fail(ERR_FORMAT, why, "%s: key %zu is no public key in PEM", path,
@@ -52,12 +67,12 @@ enum err trusted_open(const char *keys_path, struct trusted *ret_trusted, struct
     if (key == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     ret_trusted->keys[ret_trusted->count++] = key;
-    struct stat stat_;
-    if (keys_path == NULL || stat(keys_path, &stat_) != 0)
+    struct stat file;
+    if (keys_path == NULL || stat(keys_path, &file) != 0)
         return ERR_NONE;
-    if ((stat_.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    if ((file.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return fail(ERR_FORMAT, why, "%s can be written to by others than its owner: mode %04o",
-            keys_path, stat_.st_mode & 07777u);
+            keys_path, file.st_mode & 07777u);
     AUTO(buf_done) struct buf text = BUF_EMPTY;
     enum err err = files_read(keys_path, KEYS_FILE_MAX, &text, why);
     return err == ERR_NONE ? read_keys(buf_span(&text), ret_trusted, keys_path, why) : err;
