@@ -56,11 +56,6 @@ static void save(struct login *login)
     login->complained = err != ERR_NONE;
 }
 
-static bool are_same(const struct login_places *a, const struct login_places *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /* Notes that the message to come brings everything up to `places`; without events of ours in it
  * these hold whatever becomes of it, unless others of ours are in it already. */
 static void note(
@@ -70,9 +65,9 @@ static void note(
     if (number != record->number)
         record->before = record->after; /* the message before it is gone */
     record->number = number;
-    if (are_same(&record->after, places))
+    if (login_places_are_same(&record->after, places))
         return;
-    if (!events && are_same(&record->before, &record->after))
+    if (!events && login_places_are_same(&record->before, &record->after))
         record->before = *places;
     record->after = *places;
     save(login);

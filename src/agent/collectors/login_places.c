@@ -21,6 +21,19 @@ const char *login_source_name(enum login_source source)
     return names[source];
 }
 
+bool login_places_are_same(const struct login_places *a, const struct login_places *b)
+{
+    for (size_t i = 0; i < LOGIN_SOURCES; i++) {
+        const struct login_place *x = &a->of[i], *y = &b->of[i];
+        const struct tail_position *p = &x->at, *q = &y->at;
+        if (x->known != y->known || x->last_us != y->last_us || strcmp(x->cursor, y->cursor) != 0 ||
+            p->device != q->device || p->inode != q->inode || p->offset != q->offset ||
+            p->print != q->print || p->in_line != q->in_line)
+            return false;
+    }
+    return true;
+}
+
 /* A 64-bit number as JSON's signed one. */
 static bool set_u64(struct arena *arena, struct json *object, const char *name, uint64_t number)
 {

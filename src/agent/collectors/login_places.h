@@ -29,6 +29,8 @@ struct login_record {
     struct login_places after;
 };
 
+bool login_places_are_same(const struct login_places *a, const struct login_places *b);
+
 /* The words of the sources: "wtmp". */
 const char *login_source_name(enum login_source source);
 
