@@ -34,6 +34,14 @@ static bool is_record(const struct utmpx *record)
            (record->ut_type != USER_PROCESS || record->ut_line[0] != '\0');
 }
 
+static bool is_zero(struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.ptr[i] != '\0')
+            return false;
+    return true;
+}
+
 static void set_address(struct login_utmp *utmp)
 {
     const struct utmpx *record = &utmp->record;
@@ -60,9 +68,7 @@ void login_utmp_parse(enum login_source source, struct span bytes, struct login_
     *utmp = (struct login_utmp){.kind = LOGIN_UTMP_TORN};
     struct utmpx *record = &utmp->record;
     memcpy(record, bytes.ptr, sizeof(*record));
-    static const struct utmpx zero;
-    if (memcmp(record, &zero, sizeof(zero)) ==
-        0) { /* what a file of a crashed machine is filled with */
+    if (is_zero(bytes)) { /* what a file of a crashed machine is filled with */
         utmp->kind = LOGIN_UTMP_OTHER;
         return;
     }
