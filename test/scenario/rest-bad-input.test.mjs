@@ -120,6 +120,15 @@ for (const [what, request] of [
   ['two lengths', `PATCH /twins/d?${API} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}`],
   ['a negative length', `PATCH /twins/d?${API} HTTP/1.1\r\nHost: localhost\r\nContent-Length: -2\r\n\r\n{}`],
   ['a length and chunks', `PATCH /twins/d?${API} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+  ['chunks under another name', `PATCH /twins/d?${API} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+  ['a blank before the colon', `PATCH /twins/d?${API} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
+  ['a chunk of 2^68 bytes', `PATCH /twins/d?${API} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n{}`],
+  ['a folded header', `GET /devices/d?${API} HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n`],
+  ['two hosts', `GET /devices/d?${API} HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n`],
+  ['two credentials', `GET /devices/d?${API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n`],
+  ['U+0000 in the path', `GET /devices/d\0?${API} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
+  ['100,000 headers', `GET /devices/d?${API} HTTP/1.1\r\nHost: localhost\r\n${'a: b\r\n'.repeat(100_000)}\r\n`],
+  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ['a path with a broken escape', `GET /devices/%zz?${API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: x\r\n\r\n`],
 ]) {
   test(`${what} over HTTPS is refused or hung up on, and the hub goes on`, async () => {

@@ -144,11 +144,13 @@ static enum err parse_field(
     return ERR_NONE;
 }
 
-static enum err judge_host(struct http_request *request, struct http_fault *fault)
+static enum err judge_who(struct http_request *request, struct http_fault *fault)
 {
     size_t hosts = count_header(request, "host");
     if (hosts > 1 || (hosts == 0 && request->minor == 1))
         return refuse(fault, 400, "a request needs exactly one Host header");
+    if (count_header(request, "authorization") > 1)
+        return refuse(fault, 400, "there is more than one Authorization header");
     if (request->host.len == 0)
         request->host = http_find_header(request, "host");
     return ERR_NONE;
@@ -238,7 +240,7 @@ enum err http_parse_head(struct span input, size_t limit_bytes, struct http_requ
     if (err == ERR_AGAIN && input.len >= limit_bytes)
         return refuse(fault, 431, "the request's head is too large");
     if (err == ERR_NONE)
-        err = judge_host(&request, fault);
+        err = judge_who(&request, fault);
     if (err == ERR_NONE)
         err = judge_body(&request, fault);
     if (err == ERR_NONE)

@@ -129,6 +129,7 @@ static void what_is_no_request_is_refused_with_its_status(void **state)
         {"GET / HTTP/1.1\r\n" H "noColon\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n" H "A: b\rc\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n" H "A: \x01\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\n" H "Authorization: a\r\nauthorization: b\r\n\r\n", 400},
         {"PUT / HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", 400},
         {"PUT / HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
         {"PUT / HTTP/1.1\r\n" H "Content-Length: +1\r\n\r\n", 400},
