@@ -53,7 +53,7 @@ static bool each(void *self, const char *name)
     const char *path = arena_format(walk->arena, "%s/%s", walk->prefix, name);
     walk->err =
         path == NULL ? ERR_MEMORY : match(walk->root, walk->arena, path, walk->rest, walk->paths);
-    return walk->err == ERR_NONE && walk->paths->count < PATHS_MAX;
+    return walk->err == ERR_NONE && !walk->paths->bounded;
 }
 
 /* `rest` is "" or begins with '/'. */
@@ -75,7 +75,8 @@ static enum err match(struct root *root, struct arena *arena, const char *prefix
         const char *path = arena_format(arena, "%s/%s", prefix, walk.name);
         return path == NULL ? ERR_MEMORY : match(root, arena, path, walk.rest, paths);
     }
-    (void)root_each(root, *prefix == '\0' ? "/" : prefix, each, &walk);
+    if (root_each(root, *prefix == '\0' ? "/" : prefix, each, &walk) > 0)
+        paths->bounded = true;
     return walk.err;
 }
 

@@ -167,9 +167,9 @@ static bool take(struct lines *lines, struct span *ret_line)
     size_t held = lines->end - lines->begin;
     char *end = memchr(begin, '\n', held);
     size_t len = end == NULL ? held : (size_t)(end - begin);
-    if (end == NULL && !lines->over && len < LINE_BYTES_MAX)
+    if (end == NULL && !lines->over && len <= LINE_BYTES_MAX)
         return false;
-    lines->cut = len > LINE_BYTES_MAX || (end == NULL && len == LINE_BYTES_MAX && !lines->over);
+    lines->cut = len > LINE_BYTES_MAX;
     *ret_line = span_first((struct span){begin, len}, LINE_BYTES_MAX);
     lines->skip = end == NULL && !lines->over;
     lines->begin += len + (end != NULL);
@@ -241,10 +241,13 @@ int root_each(
         return -error;
     }
     struct dirent *entry;
-    for (size_t i = 0; i < GLOB_ENTRIES_MAX && (entry = readdir(stream)) != NULL; i++)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            !each(self, entry->d_name))
-            break;
+    size_t count = 0;
+    bool goes_on = true;
+    while (goes_on && count < GLOB_ENTRIES_MAX && (entry = readdir(stream)) != NULL) {
+        count++;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            goes_on = each(self, entry->d_name);
+    }
     closedir(stream);
-    return 0;
+    return count == GLOB_ENTRIES_MAX;
 }

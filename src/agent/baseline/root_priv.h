@@ -91,7 +91,7 @@ enum err root_glob(
 bool root_is_pattern(const char *text);
 
 /* Calls for each name in a directory but "." and "..", at most GLOB_ENTRIES_MAX; stops when told
- * false. Returns 0, or -errno when it cannot be read. */
+ * false. Returns 0, 1 at the bound, -errno when it cannot be read. */
 int root_each(
     struct root *root, const char *dir, bool (*each)(void *self, const char *name), void *self);
 
