@@ -115,18 +115,30 @@ static enum err make_plan(
 
 struct first_records_job {
     struct store_job job;
-    const struct plan *plan;
+    struct plan *plan;
 };
+
+static enum err read_id_scope(struct store_txn *txn, struct plan *plan)
+{
+    struct hub_record *hubs = NULL;
+    size_t count = 0;
+    enum err err = store_hub_list(txn, &plan->arena, &hubs, &count);
+    if (err == ERR_NONE && count > 0)
+        plan->hub.id_scope = hubs[0].id_scope;
+    return err;
+}
 
 static enum err put_first_records(struct store_job *job, struct store_txn *txn)
 {
-    const struct plan *plan = ((struct first_records_job *)job)->plan;
+    struct plan *plan = ((struct first_records_job *)job)->plan;
     int64_t id;
     enum err err = store_hub_put(txn, &plan->hub, &id);
-    return err == ERR_NONE ? store_account_put(txn, &plan->account) : err;
+    if (err == ERR_NONE)
+        err = store_account_put(txn, &plan->account);
+    return err == ERR_NONE ? read_id_scope(txn, plan) : err;
 }
 
-static enum err make_store(const char *directory, const struct plan *plan, struct why *why)
+static enum err make_store(const char *directory, struct plan *plan, struct why *why)
 {
     struct sqlite_options options = sqlite_options_default;
     options.directory = directory;
@@ -144,7 +156,7 @@ static enum err make_store(const char *directory, const struct plan *plan, struc
     return err;
 }
 
-static enum err make_directory(const char *place, const struct plan *plan, struct why *why)
+static enum err make_directory(const char *place, struct plan *plan, struct why *why)
 {
     AUTO(data_directory_done) struct data_directory directory = {0};
     enum err err = data_directory_begin(place, &directory, why);
@@ -169,6 +181,7 @@ static void write_json(
     } parts[] = {
         {"{\"hub\":", plan->hub.name},
         {",\"hostName\":", plan->hub.host_names[0]},
+        {",\"idScope\":", plan->hub.id_scope},
         {",\"connectionString\":", connection},
         {",\"caFile\":", ca_file},
         {",\"admin\":{\"user\":", plan->account.user},
@@ -190,6 +203,7 @@ static void write_text(const struct plan *plan, const char *data_dir, struct spa
     } lines[] = {
         {"hub                ", plan->hub.name},
         {"host name          ", plan->hub.host_names[0]},
+        {"id scope           ", plan->hub.id_scope},
         {"connection string  ", connection},
         {"CA certificate     ", ca_file},
         {"administrator      ", plan->account.user},

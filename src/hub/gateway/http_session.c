@@ -329,7 +329,10 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
     for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (!arena_span(&rest->call.arena, fields[i].from, fields[i].to))
             return false;
-    return true;
+    AUTO(buf_done) struct buf chain = BUF_EMPTY;
+    if (rest->authorization.len == 0)
+        conn_add_certificates(&op->session->conn, &chain);
+    return !chain.failed && arena_span(&rest->call.arena, buf_span(&chain), &rest->certificates);
 }
 
 static bool make_op(struct http_session *session, const struct http_request *request)

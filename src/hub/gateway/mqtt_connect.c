@@ -3,6 +3,8 @@
 
 #include "log.h"
 #include "mqtt_ops.h"
+#include "mqtt_provision.h"
+#include "provision.h"
 #include "username.h"
 
 /* What authentication may use; a user name and a token are at most 64 KiB each. */
@@ -113,6 +115,8 @@ static void let_go_of_bus(struct mqtt_session *session)
 
 void mqtt_connect_farewell(struct mqtt_session *session)
 {
+    if (session->provision != NULL)
+        return;
     if (session->will != NULL)
         mqtt_ops_will(session);
     service_disconnect(session->conn.thread->service, &session->identity, session->number);
@@ -288,6 +292,12 @@ static void set_silence(struct mqtt_session *session, unsigned keep_alive_second
 void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect *connect)
 {
     struct gateway_thread *thread = session->conn.thread;
+    set_silence(session, connect->keep_alive_seconds);
+    if (provision_is_user(connect->username)) {
+        mqtt_provision_begin(session, connect);
+        mem_wipe((char *)(uintptr_t)connect->password.ptr, connect->password.len);
+        return;
+    }
     struct connect_op *op = thread->draining ? NULL : mem_alloc(sizeof *op);
     if (op == NULL) {
         mqtt_connect_refuse(session, MQTT_CODE_UNAVAILABLE);
@@ -296,7 +306,6 @@ void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect 
     op->mail.deliver = on_answer;
     op->session = session;
     call_init(&op->connect.call, CONNECT_ARENA_BYTES, reply, op);
-    set_silence(session, connect->keep_alive_seconds);
     session->lasting = !connect->clean_session;
 
     struct why why = {.text = ""};

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "mqtt_connect.h"
 #include "mqtt_ops.h"
+#include "mqtt_provision.h"
 
 #include <stdio.h>
 
@@ -31,6 +32,7 @@ void mqtt_session_release(struct mqtt_session *session)
     mqtt_ops_done(session);
     mqtt_reader_done(&session->reader);
     buf_done(&session->backlog);
+    mqtt_provision_free(session->provision);
     mem_free(session->texts);
     mem_free(session->will);
     mem_free(session);
@@ -219,6 +221,8 @@ static void take_packet(struct mqtt_session *session, const struct mqtt_packet *
             mqtt_kind_name(packet->kind));
         return;
     }
+    if (session->provision != NULL && mqtt_provision_take(session, packet))
+        return;
     switch (packet->kind) {
     case MQTT_CONNECT:
         mqtt_connect_begin(session, &packet->connect);
@@ -253,8 +257,8 @@ static bool may_take_more(const struct mqtt_session *session)
 {
     if (session->state == MQTT_STATE_NEW)
         return true;
-    return session->state == MQTT_STATE_LIVE &&
-           session->busy < session->conn.thread->limits->inflight_calls &&
+    size_t most = session->provision != NULL ? 1 : session->conn.thread->limits->inflight_calls;
+    return session->state == MQTT_STATE_LIVE && session->busy < most &&
            !session->conn.thread->draining;
 }
 

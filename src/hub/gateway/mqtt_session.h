@@ -26,6 +26,7 @@
 #include "topic.h"
 
 struct mqtt_op;
+struct mqtt_provision;
 
 struct mqtt_will {
     struct span properties;
@@ -56,6 +57,8 @@ struct mqtt_session {
     struct mqtt_op **last_op;
     size_t busy;         /* of these, how many have no answer yet */
     size_t reports_busy; /* of these, how many are reported patches */
+
+    struct mqtt_provision *provision; /* it wants to be provisioned; NULL: it is at a hub */
 
     struct mqtt_will *will; /* NULL: none, or DISCONNECT came */
 

@@ -42,6 +42,7 @@ static void write_summary(const struct hub_record *hub, struct buf *out)
         json_write_string(hub->host_names[i], out);
     }
     buf_add_byte(out, ']');
+    write_text_member(out, "idScope", hub->id_scope);
     write_time_member(out, "createdTime", hub->created_us);
 }
 
@@ -278,7 +279,10 @@ enum err admin_create_hub(struct rest *rest)
         err = store_hub_put(rest->txn, &hub, &hub.id);
     if (err == ERR_NONE)
         err = read_new_hubs(rest);
-    return err == ERR_NONE ? respond_hub(rest, 201, &hub) : err;
+    if (err != ERR_NONE)
+        return err;
+    hub.id_scope = hub_find_by_name(rest->hubs, hub.name)->id_scope;
+    return respond_hub(rest, 201, &hub);
 }
 
 enum err admin_delete_hub(struct rest *rest)

@@ -104,6 +104,14 @@ const struct hub_record *hub_find_by_host(const struct hub_table *table, struct 
     return NULL;
 }
 
+const struct hub_record *hub_find_by_scope(const struct hub_table *table, struct span id_scope)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (span_eq_nocase(table->hubs[i].id_scope, id_scope))
+            return &table->hubs[i];
+    return NULL;
+}
+
 const struct hub_record *hub_find_by_name(const struct hub_table *table, struct span name)
 {
     for (size_t i = 0; i < table->count; i++)

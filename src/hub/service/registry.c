@@ -228,7 +228,8 @@ static enum err insert_edge_modules(
     return ERR_NONE;
 }
 
-static enum err make_twin(struct rest *rest, const struct json *initial, struct twin_doc *ret_twin)
+enum err registry_make_twin(
+    struct rest *rest, const struct json *initial, struct twin_doc *ret_twin)
 {
     struct twin_change change;
     int64_t now = now_us(rest->service);
@@ -256,9 +257,9 @@ enum err registry_create(struct rest *rest, const struct identity_input *input, 
     if (err == ERR_NONE)
         err = put_input(rest, input, check_scope, &identity);
     if (err == ERR_NONE)
-        err = make_twin(rest, NULL, &empty);
+        err = registry_make_twin(rest, NULL, &empty);
     if (err == ERR_NONE)
-        err = make_twin(rest, initial_twin, &twin);
+        err = registry_make_twin(rest, initial_twin, &twin);
     if (err == ERR_NONE)
         err = insert(rest, &identity, &twin);
     if (err == ERR_NONE && identity.iot_edge)
@@ -317,7 +318,7 @@ enum err registry_update(struct rest *rest, const struct identity_input *input,
     after.etag++;
     err = put_input(rest, input, check_scope, &after);
     if (err == ERR_NONE)
-        err = make_twin(rest, NULL, &empty);
+        err = registry_make_twin(rest, NULL, &empty);
     if (err == ERR_NONE)
         err = add_update_effects(rest, &before, &after);
     if (err == ERR_NONE)

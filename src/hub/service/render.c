@@ -155,6 +155,18 @@ void service_write_mqtt_error(
     buf_add_byte(out, '}');
 }
 
+void respond_provisioning_error(
+    struct service *service, struct rest_call *call, enum err err, const struct why *why)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    respond_error(call, now_us(service), err, why);
+    service_write_mqtt_error(service, err, why, &body);
+    /* Without memory the other form has to do. */
+    struct span text;
+    if (!body.failed && arena_span(&call->call.arena, buf_span(&body), &text))
+        call->body_out = text;
+}
+
 /* ---- members -------------------------------------------------------------------------------- */
 
 void write_text_member(struct buf *out, const char *name, struct span value)

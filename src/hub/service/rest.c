@@ -88,7 +88,8 @@ static bool path_matches(const char *pattern, const struct segments *segments,
 static bool is_meant(const struct rest *rest, const struct operation *operation)
 {
     return rest->mirror == MIRROR_NONE ||
-           (rest->mirror == MIRROR_AZURE && operation->guard == GUARD_POLICY) ||
+           (rest->mirror == MIRROR_AZURE &&
+               (operation->guard == GUARD_POLICY || operation->guard == GUARD_DPS)) ||
            (rest->mirror == MIRROR_GEMEL && operation->guard == GUARD_GEMEL &&
                operation->role != ROLE_NONE);
 }
@@ -348,7 +349,28 @@ enum err rest_prepare(struct rest *rest, struct why *why)
 static enum err accept_token(struct rest *rest, const struct segments *segments, struct why *why)
 {
     enum err err = admit(rest, segments, why);
-    if (err == ERR_NONE && rest->operation->guard == GUARD_POLICY)
+    if (err == ERR_NONE && rest->operation->guard != GUARD_GEMEL &&
+        rest->operation->guard != GUARD_KNOWN)
+        err = check_api_version(rest, why);
+    return err == ERR_NONE ? rest_prepare(rest, why) : err;
+}
+
+/* Of a device that is to be provisioned: the id scope says for which hub. */
+static enum err accept_enrolled(struct rest *rest, struct why *why)
+{
+    enum err err = ERR_NONE;
+    const struct hub_table *table = hub_cache_lock(&rest->service->hubs);
+    const struct hub_record *hub = hub_find_by_scope(table, rest->arguments[0]);
+    if (hub == NULL || hub->host_name_count == 0)
+        err = fail(ERR_FORBIDDEN, why, "no hub of this server has the id scope %.*s",
+            SPAN_ARG(rest->arguments[0]));
+    else if (!arena_span(rest->arena, hub->name, &rest->hub_name) ||
+             !arena_span(rest->arena, hub->host_names[0], &rest->host_name))
+        err = ERR_MEMORY;
+    else
+        rest->hub_id = hub->id;
+    hub_cache_unlock(&rest->service->hubs);
+    if (err == ERR_NONE)
         err = check_api_version(rest, why);
     return err == ERR_NONE ? rest_prepare(rest, why) : err;
 }
@@ -428,6 +450,12 @@ static void carry_out_effects(struct rest *rest)
 
 /* ---- the store's side ----------------------------------------------------------------------- */
 
+static bool is_of_provisioning(const struct rest *rest)
+{
+    return rest->operation != NULL &&
+           (rest->operation->guard == GUARD_DPS || rest->operation->guard == GUARD_ENROLLED);
+}
+
 void rest_finish(struct rest *rest, enum err err, const struct why *why)
 {
     struct rest_call *call = rest->call;
@@ -435,7 +463,10 @@ void rest_finish(struct rest *rest, enum err err, const struct why *why)
     if (rest->access != NULL)
         access_end(rest, err, why);
     if (err != ERR_NONE) {
-        respond_error(call, now_us(rest->service), err, why);
+        if (is_of_provisioning(rest))
+            respond_provisioning_error(rest->service, call, err, why);
+        else
+            respond_error(call, now_us(rest->service), err, why);
         if (call->status >= 500 && err != ERR_UNAVAILABLE)
             log_error("service", "%.*s %.*s failed: %s", SPAN_ARG(call->method),
                 SPAN_ARG(call->path), why_text(why, err));
@@ -506,7 +537,8 @@ static bool is_by_token(const struct rest *rest)
     enum rest_guard guard = rest->operation->guard;
     if (guard == GUARD_KNOWN)
         return rest->call->authorization.len > 0;
-    return rest->mirror == MIRROR_NONE && (guard == GUARD_POLICY || guard == GUARD_GEMEL);
+    return rest->mirror == MIRROR_NONE &&
+           (guard == GUARD_POLICY || guard == GUARD_DPS || guard == GUARD_GEMEL);
 }
 
 void service_rest(struct service *service, struct rest_call *call)
@@ -528,6 +560,14 @@ void service_rest(struct service *service, struct rest_call *call)
     call->call.work = rest;
     describe_caller(rest);
     enum err err = route(rest, &segments, &hub, &why);
+    if (err == ERR_NONE && rest->operation->guard == GUARD_ENROLLED) {
+        err = accept_enrolled(rest, &why);
+        if (err == ERR_NONE)
+            rest_submit(rest);
+        else
+            rest_finish(rest, err, &why);
+        return;
+    }
     if (err == ERR_NONE && !is_by_token(rest)) {
         access_begin(rest, hub);
         return;
@@ -551,6 +591,10 @@ static struct span first_part(struct span path)
 
 bool service_is_api(struct span path)
 {
+    struct span behind = span_from(path, 1 + first_part(path).len);
+    if (span_starts(first_part(path), SPAN_LIT("0ne")) &&
+        span_eq_nocase(first_part(behind), SPAN_LIT("registrations")))
+        return true;
     for (size_t i = 0; i < rest_operation_count; i++)
         if (span_eq_nocase(first_part(path), first_part(span_of(rest_operations[i].path))))
             return true;

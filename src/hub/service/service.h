@@ -49,6 +49,8 @@ struct service_limits {
     size_t modules_per_device;   /* 50 */
     size_t devices_per_hub;      /* 1,000,000 */
     size_t certificates_per_hub; /* of authorities: 25 */
+    size_t enrollments;          /* individual, of one hub: 1,000,000 */
+    size_t enrollment_groups;    /* of one hub: 100 */
     size_t bulk_items;           /* 100 */
     size_t list_items;           /* 1000 */
     unsigned skew_seconds;       /* tolerated behind a token's expiry: 300 */
@@ -226,7 +228,8 @@ struct rest_call {
     struct span max_items;    /* x-ms-max-item-count */
     struct span continuation; /* x-ms-continuation */
     struct span body;
-    struct span peer; /* address, for the log and a twin's history */
+    struct span peer;         /* address, for the log and a twin's history */
+    struct span certificates; /* as in connect_call; where there is no authorization */
     /* out; set for errors as well */
     int status;
     struct span content_type_out; /* empty: no body */

@@ -44,6 +44,7 @@ const struct hub_table *hub_cache_lock(struct hub_cache *cache);
 void hub_cache_unlock(struct hub_cache *cache);
 
 const struct hub_record *hub_find_by_host(const struct hub_table *table, struct span host);
+const struct hub_record *hub_find_by_scope(const struct hub_table *table, struct span id_scope);
 const struct hub_record *hub_find_by_name(const struct hub_table *table, struct span name);
 const struct hub_record *hub_at(const struct hub_table *table, size_t index); /* NULL: no more */
 /* The host names of all hubs, in the arena. ERR_MEMORY. */
@@ -237,9 +238,11 @@ enum rest_access {
 };
 
 enum rest_guard {
-    GUARD_POLICY, /* a token of a policy with the right, api-version asked for */
-    GUARD_GEMEL,  /* the same, no api-version: what Gemel adds */
-    GUARD_KNOWN,  /* likewise or, without an authorization header, any session */
+    GUARD_POLICY,   /* a token of a policy with the right, api-version asked for */
+    GUARD_DPS,      /* the same, of the service API of provisioning */
+    GUARD_ENROLLED, /* a token or certificate that an enrollment asks for; run() judges it */
+    GUARD_GEMEL,    /* the same, no api-version: what Gemel adds */
+    GUARD_KNOWN,    /* likewise or, without an authorization header, any session */
     /* The others are the server's own: an account and its role, no hub's host name. */
     GUARD_ADMINISTRATOR, /* a session with the role on the server (ROLE_NONE: any session), or the
                           * password of an administrator (HTTP Basic) */
@@ -377,6 +380,9 @@ void respond_header(struct rest_call *call, const char *name, struct span value)
 enum err respond_etag(struct rest *rest, const char *etag) MUST_USE;
 /* Fills in the response of a failure; needs no memory but the arena's, and copes without. */
 void respond_error(struct rest_call *call, int64_t now, enum err err, const struct why *why);
+/* The same in the form of provisioning. */
+void respond_provisioning_error(
+    struct service *service, struct rest_call *call, enum err err, const struct why *why);
 
 /* The etag of an identity: base64 of the decimal number. */
 #define IDENTITY_ETAG_SIZE 32
@@ -436,6 +442,9 @@ enum err registry_create(struct rest *rest, const struct identity_input *input, 
     const struct json *initial_twin, struct identity *ret_identity) MUST_USE;
 enum err registry_update(struct rest *rest, const struct identity_input *input,
     const struct match *match, bool check_scope, struct identity *ret_identity) MUST_USE;
+/* A new twin with what a creator asks for (NULL: nothing). */
+enum err registry_make_twin(
+    struct rest *rest, const struct json *initial, struct twin_doc *ret_twin) MUST_USE;
 enum err registry_delete(struct rest *rest, struct span device_id, struct span module_id,
     const struct match *match) MUST_USE;
 

@@ -69,7 +69,7 @@ enum err sqlite_hub_list(
     while ((err = query_row(&query)) == ERR_NONE && count < room) {
         struct hub_record *hub = &hubs[count++];
         hub->id = query_int(&query);
-        if (!query_copy(&query, arena, &hub->name))
+        if (!query_copy(&query, arena, &hub->name) || !query_copy(&query, arena, &hub->id_scope))
             return ERR_MEMORY;
         hub->created_us = query_int(&query);
         err = read_host_names(txn, arena, hub);

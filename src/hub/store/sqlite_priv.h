@@ -115,6 +115,24 @@ enum err sqlite_ca_put(
     struct store_txn *txn, int64_t hub_id, const struct ca_certificate *certificate);
 enum err sqlite_ca_delete(struct store_txn *txn, int64_t hub_id, struct span name);
 
+enum err sqlite_enrollment_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    enum enrollment_kind kind, struct span id, struct enrollment *ret_enrollment);
+enum err sqlite_enrollment_put(
+    struct store_txn *txn, int64_t hub_id, const struct enrollment *enrollment);
+enum err sqlite_enrollment_delete(
+    struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, struct span id);
+enum err sqlite_enrollment_count(
+    struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, size_t *ret_count);
+enum err sqlite_enrollment_list(struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind,
+    struct span after, size_t limit, enrollment_visitor *visit, void *self);
+enum err sqlite_registration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span id, struct registration *ret_registration);
+enum err sqlite_registration_put(
+    struct store_txn *txn, int64_t hub_id, const struct registration *registration);
+enum err sqlite_registration_delete(struct store_txn *txn, int64_t hub_id, struct span id);
+enum err sqlite_registration_list(struct store_txn *txn, int64_t hub_id, struct span group_id,
+    struct span after, size_t limit, registration_visitor *visit, void *self);
+
 enum err sqlite_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
     struct span device_id, struct span module_id, struct identity *ret_identity);
 enum err sqlite_identity_insert(

@@ -190,6 +190,63 @@ enum err store_ca_delete(struct store_txn *txn, int64_t hub_id, struct span name
     return txn->driver->ca_delete(txn, hub_id, name);
 }
 
+enum err store_enrollment_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    enum enrollment_kind kind, struct span id, struct enrollment *ret_enrollment)
+{
+    return txn->driver->enrollment_get(txn, arena, hub_id, kind, id, ret_enrollment);
+}
+
+enum err store_enrollment_put(
+    struct store_txn *txn, int64_t hub_id, const struct enrollment *enrollment)
+{
+    must(txn->writable);
+    return txn->driver->enrollment_put(txn, hub_id, enrollment);
+}
+
+enum err store_enrollment_delete(
+    struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, struct span id)
+{
+    must(txn->writable);
+    return txn->driver->enrollment_delete(txn, hub_id, kind, id);
+}
+
+enum err store_enrollment_count(
+    struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, size_t *ret_count)
+{
+    return txn->driver->enrollment_count(txn, hub_id, kind, ret_count);
+}
+
+enum err store_enrollment_list(struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind,
+    struct span after, size_t limit, enrollment_visitor *visit, void *self)
+{
+    return txn->driver->enrollment_list(txn, hub_id, kind, after, limit, visit, self);
+}
+
+enum err store_registration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span id, struct registration *ret_registration)
+{
+    return txn->driver->registration_get(txn, arena, hub_id, id, ret_registration);
+}
+
+enum err store_registration_put(
+    struct store_txn *txn, int64_t hub_id, const struct registration *registration)
+{
+    must(txn->writable);
+    return txn->driver->registration_put(txn, hub_id, registration);
+}
+
+enum err store_registration_delete(struct store_txn *txn, int64_t hub_id, struct span id)
+{
+    must(txn->writable);
+    return txn->driver->registration_delete(txn, hub_id, id);
+}
+
+enum err store_registration_list(struct store_txn *txn, int64_t hub_id, struct span group_id,
+    struct span after, size_t limit, registration_visitor *visit, void *self)
+{
+    return txn->driver->registration_list(txn, hub_id, group_id, after, limit, visit, self);
+}
+
 enum err store_identity_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
     struct span device_id, struct span module_id, struct identity *ret_identity)
 {

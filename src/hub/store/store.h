@@ -63,6 +63,7 @@ struct policy {
 struct hub_record {
     int64_t id;
     struct span name;
+    struct span id_scope; /* by which devices that provision mean it; the store makes it */
     int64_t created_us;
     struct span *host_names; /* lower case, no port; the first is the one that is shown */
     size_t host_name_count;
@@ -194,6 +195,63 @@ enum err store_ca_put(
     struct store_txn *txn, int64_t hub_id, const struct ca_certificate *certificate) MUST_USE;
 enum err store_ca_delete(
     struct store_txn *txn, int64_t hub_id, struct span name) MUST_USE; /* ERR_NOT_FOUND */
+
+/* ---- provisioning: what may become a device, and what did -------------------------------------
+ */
+
+enum enrollment_kind { ENROLLMENT_INDIVIDUAL, ENROLLMENT_GROUP };
+
+struct enrollment {
+    enum enrollment_kind kind;
+    struct span id;       /* in lower case: it is compared without regard to case */
+    struct span document; /* JSON object text, the caller's; holds secrets */
+    uint64_t etag;
+    int64_t created_us;
+    int64_t updated_us;
+};
+
+enum err store_enrollment_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    enum enrollment_kind kind, struct span id,
+    struct enrollment *ret_enrollment) MUST_USE; /* ERR_NOT_FOUND */
+/* Adds or replaces one. */
+enum err store_enrollment_put(
+    struct store_txn *txn, int64_t hub_id, const struct enrollment *enrollment) MUST_USE;
+enum err store_enrollment_delete(struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind,
+    struct span id) MUST_USE; /* ERR_NOT_FOUND */
+enum err store_enrollment_count(
+    struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, size_t *ret_count) MUST_USE;
+
+typedef enum err enrollment_visitor(void *self, const struct enrollment *enrollment);
+
+/* Walks those behind `after` (empty: from the first), by id. What the visitor is given lives for
+ * the call; its error ends the walk and is returned. */
+enum err store_enrollment_list(struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind,
+    struct span after, size_t limit, enrollment_visitor *visit, void *self) MUST_USE;
+
+/* A device that came by an enrollment. Goes with the device. */
+struct registration {
+    struct span id;       /* in lower case */
+    struct span group_id; /* of its enrollment group, in lower case; empty: an individual one */
+    struct span device_id;
+    struct span operation_id;
+    uint64_t etag;
+    int64_t created_us;
+    int64_t updated_us;
+};
+
+enum err store_registration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span id, struct registration *ret_registration) MUST_USE; /* ERR_NOT_FOUND */
+/* Adds or replaces one, of a device that exists (ERR_NOT_FOUND). */
+enum err store_registration_put(
+    struct store_txn *txn, int64_t hub_id, const struct registration *registration) MUST_USE;
+enum err store_registration_delete(
+    struct store_txn *txn, int64_t hub_id, struct span id) MUST_USE; /* ERR_NOT_FOUND */
+
+typedef enum err registration_visitor(void *self, const struct registration *registration);
+
+/* Walks those of a group behind `after`, by id. */
+enum err store_registration_list(struct store_txn *txn, int64_t hub_id, struct span group_id,
+    struct span after, size_t limit, registration_visitor *visit, void *self) MUST_USE;
 
 /* ---- identities: devices and modules -------------------------------------------------------- */
 

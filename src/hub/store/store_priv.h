@@ -52,6 +52,24 @@ struct store_driver {
         struct store_txn *txn, int64_t hub_id, const struct ca_certificate *certificate);
     enum err (*ca_delete)(struct store_txn *txn, int64_t hub_id, struct span name);
 
+    enum err (*enrollment_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        enum enrollment_kind kind, struct span id, struct enrollment *ret_enrollment);
+    enum err (*enrollment_put)(
+        struct store_txn *txn, int64_t hub_id, const struct enrollment *enrollment);
+    enum err (*enrollment_delete)(
+        struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, struct span id);
+    enum err (*enrollment_count)(
+        struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind, size_t *ret_count);
+    enum err (*enrollment_list)(struct store_txn *txn, int64_t hub_id, enum enrollment_kind kind,
+        struct span after, size_t limit, enrollment_visitor *visit, void *self);
+    enum err (*registration_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct span id, struct registration *ret_registration);
+    enum err (*registration_put)(
+        struct store_txn *txn, int64_t hub_id, const struct registration *registration);
+    enum err (*registration_delete)(struct store_txn *txn, int64_t hub_id, struct span id);
+    enum err (*registration_list)(struct store_txn *txn, int64_t hub_id, struct span group_id,
+        struct span after, size_t limit, registration_visitor *visit, void *self);
+
     enum err (*identity_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
         struct span device_id, struct span module_id, struct identity *ret_identity);
     enum err (*identity_insert)(

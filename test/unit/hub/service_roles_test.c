@@ -54,6 +54,28 @@ static const struct decision decisions[] = {
     {"GET", "/gemel/v1/certificates/{}", 'D', HUB "/certificates/c", NULL},
     {"PUT", "/gemel/v1/certificates/{}", 'D', HUB "/certificates/c", EMPTY},
     {"DELETE", "/gemel/v1/certificates/{}", 'D', HUB "/certificates/c", NULL},
+    {"POST", "/enrollments/query", 'D', AZURE "/enrollments/query", EMPTY},
+    {"GET", "/enrollments/{}", 'D', AZURE "/enrollments/e", NULL},
+    {"PUT", "/enrollments/{}", 'D', AZURE "/enrollments/e",
+        "{\"attestation\":{\"type\":\"symmetricKey\"}}"},
+    {"DELETE", "/enrollments/{}", 'D', AZURE "/enrollments/e", NULL},
+    {"POST", "/enrollments/{}/attestationmechanism", 'D',
+        AZURE "/enrollments/e/attestationmechanism", NULL},
+    {"POST", "/enrollmentGroups/query", 'D', AZURE "/enrollmentGroups/query", EMPTY},
+    {"GET", "/enrollmentGroups/{}", 'D', AZURE "/enrollmentGroups/e", NULL},
+    {"PUT", "/enrollmentGroups/{}", 'D', AZURE "/enrollmentGroups/e",
+        "{\"attestation\":{\"type\":\"symmetricKey\"}}"},
+    {"DELETE", "/enrollmentGroups/{}", 'D', AZURE "/enrollmentGroups/e", NULL},
+    {"POST", "/enrollmentGroups/{}/attestationmechanism", 'D',
+        AZURE "/enrollmentGroups/e/attestationmechanism", NULL},
+    {"GET", "/registrations/{}", 'D', AZURE "/registrations/r", NULL},
+    {"DELETE", "/registrations/{}", 'D', AZURE "/registrations/r", NULL},
+    {"POST", "/registrations/{}/query", 'D', AZURE "/registrations/g/query", EMPTY},
+    {"PUT", "/{}/registrations/{}/register", '-', AZURE "/0ne/registrations/r/register", NULL},
+    {"GET", "/{}/registrations/{}/operations/{}", '-', AZURE "/0ne/registrations/r/operations/o",
+        NULL},
+    {"POST", "/{}/registrations/{}", '-', AZURE "/0ne/registrations/r", NULL},
+    {"CONNECT", "/{}/registrations/{}", '-', AZURE "/0ne/registrations/r", NULL},
     {"GET", "/gemel/v1/settings/schema", 'A', "/gemel/v1/settings/schema", NULL},
     {"POST", "/gemel/v1/settings/check", 'A', "/gemel/v1/settings/check", "{\"text\":\"{}\"}"},
     {"GET", "/gemel/v1/hubs", 'A', "/gemel/v1/hubs", NULL},
@@ -218,7 +240,8 @@ static void a_cookie_is_no_token_for_the_hubs_own_paths(void **state UNUSED)
     struct browser admin = sign_in("admin", "se:cret");
     for (size_t i = 0; i < rest_operation_count; i++) {
         const struct operation *operation = &rest_operations[i];
-        if (operation->guard != GUARD_POLICY && operation->guard != GUARD_GEMEL)
+        if (operation->guard != GUARD_POLICY && operation->guard != GUARD_DPS &&
+            operation->guard != GUARD_GEMEL)
             continue;
         struct answer answer = browse(
             &admin, operation->method, arena_format(&world.arena, "%s?" V, operation->path), EMPTY);

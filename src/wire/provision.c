@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "provision.h"
+
+#include "urlcode.h"
+
+#define SCOPE_BEGIN "0ne"
+#define ID_MAX_BYTES 128
+
+static const struct span word = SPAN_INIT("registrations");
+static const struct span register_begin = SPAN_INIT("$dps/registrations/PUT/iotdps-register/?");
+static const struct span status_begin =
+    SPAN_INIT("$dps/registrations/GET/iotdps-get-operationstatus/?");
+
+/* {scope}/registrations/{rest} */
+static bool split(struct span text, struct span *ret_scope, struct span *ret_rest)
+{
+    struct span part;
+    if (!span_cut(&text, '/', ret_scope) || !span_cut(&text, '/', &part))
+        return false;
+    *ret_rest = text;
+    return span_eq_nocase(span_first(*ret_scope, sizeof(SCOPE_BEGIN) - 1), SPAN_LIT(SCOPE_BEGIN)) &&
+           span_eq_nocase(part, word);
+}
+
+bool provision_is_user(struct span text)
+{
+    struct span scope;
+    struct span rest;
+    return split(text, &scope, &rest);
+}
+
+enum err provision_parse_user(struct span text, struct provision_user *ret_user, struct why *why)
+{
+    struct provision_user user;
+    struct span rest;
+    struct span version;
+    if (!split(text, &user.id_scope, &rest) || !span_cut(&rest, '/', &user.registration_id) ||
+        user.registration_id.len == 0)
+        return fail(ERR_FORMAT, why,
+            "the user name is not {idScope}/registrations/{registrationId}/api-version=…");
+    if (span_starts(rest, SPAN_LIT("?")))
+        rest = span_from(rest, 1);
+    if (!url_query_find(rest, "api-version", &version) || version.len == 0)
+        return fail(ERR_FORMAT, why, "the user name has no api-version");
+    *ret_user = user;
+    return ERR_NONE;
+}
+
+static bool is_letter_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+enum err provision_check_id(struct span registration_id, struct why *why)
+{
+    size_t len = registration_id.len;
+    bool fits = len > 0 && len <= ID_MAX_BYTES && is_letter_or_digit(registration_id.ptr[len - 1]);
+    for (size_t i = 0; i < len && fits; i++) {
+        char c = registration_id.ptr[i];
+        fits = is_letter_or_digit(c) || c == '-' || c == '.' || c == '_' || c == ':';
+    }
+    if (fits)
+        return ERR_NONE;
+    return fail(ERR_ARGUMENT, why,
+        "an id of provisioning has 1 to %d letters, digits, '-', '.', '_' or ':', and ends in a "
+        "letter or digit",
+        ID_MAX_BYTES);
+}
+
+enum err provision_parse_topic(struct span text, struct provision_topic *ret_topic, struct why *why)
+{
+    struct provision_topic topic = {.is_status = span_starts(text, status_begin)};
+    if (!topic.is_status && !span_starts(text, register_begin))
+        return fail(ERR_NOT_FOUND, why, "there is no topic \"%.*s\" for provisioning",
+            SPAN_ARG(span_first(text, 100)));
+    struct span query = span_from(text, topic.is_status ? status_begin.len : register_begin.len);
+    if (!url_query_find(query, "$rid", &topic.rid) || topic.rid.len == 0)
+        return fail(ERR_ARGUMENT, why, "the topic has no $rid");
+    if (topic.is_status &&
+        (!url_query_find(query, "operationId", &topic.operation_id) || topic.operation_id.len == 0))
+        return fail(ERR_ARGUMENT, why, "the topic has no operationId");
+    *ret_topic = topic;
+    return ERR_NONE;
+}
+
+bool provision_is_filter(struct span text)
+{
+    return span_is(text, "$dps/registrations/res/#");
+}
+
+void provision_write_topic(struct buf *out, int status, struct span rid, unsigned retry_s)
+{
+    buf_add_format(out, "$dps/registrations/res/%d/?$rid=", status);
+    buf_add(out, rid);
+    if (retry_s > 0)
+        buf_add_format(out, "&retry-after=%u", retry_s);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What devices say over MQTT to be provisioned:
+ *
+ *   user name  {idScope}/registrations/{registrationId}/api-version=…[&ClientVersion=…]
+ *   client id  {registrationId}
+ *   publish    $dps/registrations/PUT/iotdps-register/?$rid={rid}
+ *              $dps/registrations/GET/iotdps-get-operationstatus/?$rid={rid}&operationId={id}
+ *   subscribe  $dps/registrations/res/#
+ *   answer     $dps/registrations/res/{status}/?$rid={rid}[&retry-after={seconds}]
+ *
+ * Pure; spans of results point into the text that was parsed.
+ */
+#ifndef GEMEL_PROVISION_H
+#define GEMEL_PROVISION_H
+
+#include "buf.h"
+
+struct provision_user {
+    struct span id_scope;
+    struct span registration_id;
+};
+
+/* Whether a user name is that of a device to be provisioned, and no hub's. */
+bool provision_is_user(struct span text);
+
+/* Reads such a user name. ERR_FORMAT. */
+enum err provision_parse_user(
+    struct span text, struct provision_user *ret_user, struct why *why) MUST_USE;
+
+/* 1 to 128 letters, digits, '-', '.', '_' or ':', the last a letter or digit. ERR_ARGUMENT. */
+enum err provision_check_id(struct span registration_id, struct why *why) MUST_USE;
+
+struct provision_topic {
+    bool is_status;           /* or else it registers */
+    struct span rid;          /* as sent, never empty */
+    struct span operation_id; /* of a status */
+};
+
+/* Reads the topic of a PUBLISH that a client sent. ERR_NOT_FOUND: no topic of provisioning;
+ * ERR_ARGUMENT: $rid or operationId is missing. */
+enum err provision_parse_topic(
+    struct span text, struct provision_topic *ret_topic, struct why *why) MUST_USE;
+
+bool provision_is_filter(struct span text);
+
+/* `retry_s` 0: not said. */
+void provision_write_topic(struct buf *out, int status, struct span rid, unsigned retry_s);
+
+#endif
