@@ -104,7 +104,8 @@ static void the_output_is_what_programs_rely_on(void **state)
     struct json *root;
     struct why why = {0};
     assert_int_equal(json_parse(&arena, span_of(output), 0, &root, &why), ERR_NONE);
-    assert_int_equal(root->count, 5);
+    assert_int_equal(root->count, 6);
+    assert_true(span_starts(json_string_of(root, "idScope"), SPAN_LIT("0ne")));
     assert_true(span_is(json_string_of(root, "hub"), "my-hub"));
     assert_true(span_is(json_string_of(root, "hostName"), "hub.example"));
     struct json *admin = json_find_text(root, "admin");
