@@ -3,7 +3,7 @@
  * The security baseline: what the checks of the benchmark find. (The checks themselves: see
  * baseline.h.) A scan is made while it is collected and takes some tens of milliseconds; only the
  * walk over the file systems can take longer, so it is made beforehand, in slices of a few
- * milliseconds, and begins shortly before the next collection.
+ * milliseconds, and begins some minutes before the next collection.
  */
 #include "baseline.h"
 #include "collector.h"
@@ -17,10 +17,9 @@
 #include <unistd.h>
 
 #define SLICE_US INT64_C(5000)
-#define FIRST_SLICE_US INT64_C(400000)
-#define LAST_SLICE_US INT64_C(50000) /* what is left of the walk when a scan begins */
+#define LAST_SLICE_US INT64_C(400000) /* for the first scan, when its walk is still under way */
 #define PAUSE_US INT64_C(45000)
-#define AHEAD_US (60 * INT64_C(1000000)) /* the walk begins so long before a collection */
+#define AHEAD_US (600 * INT64_C(1000000)) /* the walk begins so long before a collection */
 #define FINDINGS_MAX 4096u
 #define RESULTS_ARENA_BYTES (4u * 1024 * 1024)
 #define OS_RELEASE_MAX 4096u
@@ -33,10 +32,10 @@ struct state {
     char *checks;
     char *own_dir;
     int64_t interval_us;
-    struct baseline_tree *tree;
-    int64_t walk_us; /* when it begins, or goes on */
-    unsigned slices; /* that were spent on it */
-    uint64_t scans;
+    struct baseline_tree *tree; /* the walk that is under way */
+    struct baseline_tree *last; /* the last one that was ended in time */
+    int64_t walk_us;            /* when it begins, or goes on */
+    uint64_t slices;            /* that were spent on walks */
     uint64_t counts[4];
     uint64_t refused;
     int64_t took_us;
@@ -78,7 +77,8 @@ static void stop(void *state)
 {
     struct state *self = state;
     baseline_tree_free(self->tree);
-    self->tree = NULL;
+    baseline_tree_free(self->last);
+    self->tree = self->last = NULL;
     self->walk_us = 0;
 }
 
@@ -129,20 +129,27 @@ static int64_t run(void *state)
         return self->walk_us;
     }
     self->slices++;
-    self->walk_us = baseline_tree_step(self->tree, SLICE_US)
-                        ? INT64_MAX
-                        : clock_mono_us(self->options.clock) + PAUSE_US;
+    self->walk_us = clock_mono_us(self->options.clock) + PAUSE_US;
+    if (baseline_tree_step(self->tree, SLICE_US)) {
+        baseline_tree_free(self->last);
+        self->last = self->tree;
+        self->tree = NULL;
+        self->walk_us = INT64_MAX;
+    }
     return self->walk_us;
 }
 
-/* What was found is for one scan. */
-static void end_walk(struct state *self)
+/* After a scan: a walk that was under way goes on if the scan did without it, and else begins anew
+ * in time for the next one. */
+static void plan_walk(struct state *self)
 {
+    if (self->tree != NULL && self->last != NULL)
+        return;
+    bool missed = self->tree != NULL;
     baseline_tree_free(self->tree);
     self->tree = NULL;
-    self->slices = 0;
     self->walk_us = clock_mono_us(self->options.clock);
-    if (self->interval_us > AHEAD_US)
+    if (!missed && self->interval_us > AHEAD_US)
         self->walk_us += self->interval_us - AHEAD_US;
 }
 
@@ -231,15 +238,6 @@ static enum err scan_with(struct state *self, const struct baseline_options *opt
     return err;
 }
 
-/* At a single collection, without a main loop, there was no time for the walk; at the first one
- * after a start with a short delay, little. */
-static int64_t tree_limit_us(const struct state *self)
-{
-    if (self->slices == 0)
-        return BASELINE_TREE_US;
-    return self->scans == 0 ? FIRST_SLICE_US : LAST_SLICE_US;
-}
-
 static enum err scan(struct state *self, struct results *results, struct why *why)
 {
     AUTO(buf_done) struct buf id = BUF_EMPTY;
@@ -256,8 +254,9 @@ static enum err scan(struct state *self, struct results *results, struct why *wh
         .keys_path = self->keys_path,
         .disabled = is_disabled,
         .self = self,
-        .tree = self->tree,
-        .tree_limit_us = tree_limit_us(self)};
+        .tree = self->last != NULL ? self->last : self->tree,
+        /* Where there was no main loop yet, there was no time for the walk. */
+        .tree_limit_us = self->slices == 0 ? BASELINE_TREE_US : LAST_SLICE_US};
     return scan_with(self, &options, results, why);
 }
 
@@ -334,8 +333,7 @@ static enum err collect(void *state, struct collector_writer *writer, struct why
     else
         collector_lose(writer, LOSS_MEMORY, 1);
     arena_done(&results.arena);
-    end_walk(self);
-    self->scans++;
+    plan_walk(self);
     self->took_us = clock_mono_us(self->options.clock) - begin_us;
     return err;
 }
@@ -377,6 +375,7 @@ static void baseline_free(void *state)
     if (self == NULL)
         return;
     baseline_tree_free(self->tree);
+    baseline_tree_free(self->last);
     mem_free(self->keys_path);
     mem_free(self->groups);
     mem_free(self->checks);
