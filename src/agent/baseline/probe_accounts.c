@@ -247,11 +247,11 @@ static enum baseline_result run(struct context *context, const struct json *args
         *why = accounts->users_looked != LOOKED_FOUND ? accounts->users_why : accounts->groups_why;
         return BASELINE_ERROR;
     }
-    /* The reader lets only rules through that have a row. */
-    size_t at = 0;
-    while (strcmp(rows[at].name, arg_text(args, "rule")) != 0)
-        must(++at < COUNT_OF(rows));
-    return rows[at].judge(context, args, why);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(rows[i].name, arg_text(args, "rule")) == 0)
+            return rows[i].judge(context, args, why);
+    must(!"a rule that the reader let through has a row");
+    return BASELINE_ERROR;
 }
 
 static const char *const rules[] = {"default_umask", "dotfiles_mode", "empty_password",

@@ -276,17 +276,14 @@ static bool add_check(struct arena *arena, struct json *checks, const struct res
                json_set_text(arena, check, "remediation", result->remediation));
 }
 
-/* `first` and `count` of the results, as the part number `part` of the scan. */
-static enum err write_some(struct collector_writer *writer, const struct results *results,
-    size_t first, size_t count, int64_t part)
+static enum err write_some(
+    struct collector_writer *writer, const struct results *results, size_t first, size_t count)
 {
     struct arena *arena;
     struct json *payload = collector_payload(writer, &arena);
     struct json *checks = payload == NULL ? NULL : json_new(arena, JSON_ARRAY);
     bool good = checks != NULL &&
                 json_set_text(arena, payload, "scan_id", span_of(results->scan_id)) &&
-                json_set_int(arena, payload, "part", part) &&
-                json_set_bool(arena, payload, "last", first + count == results->count) &&
                 json_set(arena, payload, SPAN_LIT("baseline_checks"), checks);
     for (size_t i = first; good && i < first + count; i++)
         good = add_check(arena, checks, &results->items[i]);
@@ -297,21 +294,19 @@ static enum err write_some(struct collector_writer *writer, const struct results
 static enum err write_results(
     struct collector_writer *writer, const struct results *results, struct why *why)
 {
-    size_t at = 0, size = results->count;
-    int64_t part = 1;
+    size_t at = 0, part = results->count;
     do {
         size_t left = results->count - at;
-        size_t count = size < left ? size : left;
-        enum err err = write_some(writer, results, at, count, part);
+        size_t count = part < left ? part : left;
+        enum err err = write_some(writer, results, at, count);
         if (err == ERR_TOO_LARGE && count > 1) {
-            size = (count + 1) / 2;
+            part = (count + 1) / 2;
             continue;
         }
         if (err == ERR_TOO_LARGE)
             collector_lose(writer, LOSS_TOO_LARGE, 1);
         else if (err != ERR_NONE)
             return fail(err, why, "%s", err_row(err)->text);
-        part += err == ERR_NONE;
         at += count;
     } while (at < results->count);
     return ERR_NONE;

@@ -16,7 +16,7 @@
 
 #define PASSWD                                                                                     \
     "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n"                   \
-    "ann:x:1000:1000::/homes/ann:/bin/bash\n"
+    "ann:x:1000:1000::/home/ann:/bin/bash\n"
 #define GROUP "root:x:0:\ndaemon:x:1:\nshadow:x:42:\nann:x:1000:\n"
 /* Day 19675 is today. */
 #define SHADOW "root:*:19000:0:99999:7:::\ndaemon:!:1::::::\nann:$y$x:19600:7:365:7:30::\n"
@@ -28,9 +28,9 @@ static void fill(struct machine *m)
     machine_file(m, "/etc/shadow", SHADOW);
     machine_folder(m, "/root");
     machine_mode(m, "/root", 0700);
-    machine_folder(m, "/homes/ann");
-    machine_mode(m, "/homes/ann", 0750);
-    machine_owner(m, "/homes/ann", 1000, 1000);
+    machine_folder(m, "/home/ann");
+    machine_mode(m, "/home/ann", 0750);
+    machine_owner(m, "/home/ann", 1000, 1000);
 }
 
 struct row {
@@ -44,7 +44,7 @@ static const struct row rows[] = {
     {RULE("empty_password"), "/etc/shadow", "ann::1::::::\n", "ann has or have no password"},
     {RULE("empty_password"), "/etc/passwd", PASSWD "eve::7:7::/:/bin/sh\n", "eve"},
     {RULE("uid0_only_root"), "/etc/passwd", PASSWD "toor:x:0:0::/root:/bin/sh\n", "toor"},
-    {RULE("unique_uid"), "/etc/passwd", PASSWD "bob:x:1000:1::/homes/bob:/bin/sh\n", "1000"},
+    {RULE("unique_uid"), "/etc/passwd", PASSWD "bob:x:1000:1::/home/bob:/bin/sh\n", "1000"},
     {RULE("unique_user"), "/etc/passwd", PASSWD "ann:x:9:1::/:/bin/false\n", "ann"},
     {RULE("unique_gid"), "/etc/group", GROUP "b:x:42:\n", "42"},
     {RULE("unique_group"), "/etc/group", GROUP "ann:x:43:\n", "ann"},
@@ -54,11 +54,11 @@ static const struct row rows[] = {
     {RULE("shadow_group_empty"), "/etc/group", "shadow:x:42:ann, eve\n", "ann, eve"},
     {RULE("no_legacy_plus"), "/etc/passwd", PASSWD "+::::::\n", "/etc/passwd"},
     {RULE("no_legacy_plus"), "/etc/group", GROUP "+:::\n", "/etc/group"},
-    {RULE("home_exists"), "/etc/passwd", PASSWD "bob:x:1001:1::/homes/bob:/bin/sh\n", "bob"},
-    {RULE("home_owned"), "/etc/passwd", "eve:x:1001:1::/homes/ann:/bin/sh\n", "eve"},
-    {RULE("no_rhosts"), "/homes/ann/.rhosts", "", "ann has or have a file .rhosts"},
-    {RULE("no_netrc"), "/homes/ann/.netrc", "", "ann"},
-    {RULE("no_forward"), "/homes/ann/.forward", "", "ann"},
+    {RULE("home_exists"), "/etc/passwd", PASSWD "bob:x:1001:1::/home/bob:/bin/sh\n", "bob"},
+    {RULE("home_owned"), "/etc/passwd", "eve:x:1001:1::/home/ann:/bin/sh\n", "eve"},
+    {RULE("no_rhosts"), "/home/ann/.rhosts", "", "ann has or have a file .rhosts"},
+    {RULE("no_netrc"), "/home/ann/.netrc", "", "ann"},
+    {RULE("no_forward"), "/home/ann/.forward", "", "ann"},
     {RULE("last_change_past"), "/etc/shadow", "ann:$y$x:19676:7:365:7:30::\n", "ann"},
     {"{'probe':'accounts','rule':'password_max_days','at_most':365}", "/etc/shadow",
         "ann:$y$x:1:7:99999:7:30::\n", "ann"},
@@ -91,11 +91,11 @@ static void modes_of_homes_and_dot_files_are_judged(void **state)
     struct machine *m = *state;
     fill(m);
     PASSES(RULE("home_mode"), NULL);
-    machine_mode(m, "/homes/ann", 0755);
+    machine_mode(m, "/home/ann", 0755);
     FAILS(RULE("home_mode"), "ann");
-    machine_file(m, "/homes/ann/.profile", "");
+    machine_file(m, "/home/ann/.profile", "");
     PASSES(RULE("dotfiles_mode"), NULL);
-    machine_mode(m, "/homes/ann/.profile", 0664);
+    machine_mode(m, "/home/ann/.profile", 0664);
     FAILS(RULE("dotfiles_mode"), "ann has or have a dot file");
 }
 

@@ -17,7 +17,7 @@ static void a_file_is_judged_by_mode_owner_kind_and_being_there(void **state)
 {
     struct machine *m = *state;
     machine_file(
-        m, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/homes/ann:/bin/sh\n");
+        m, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n");
     machine_file(m, "/etc/group", "root:x:0:\nshadow:x:42:\nann:x:1000:\n");
     machine_file(m, "/etc/shadow", "");
     machine_mode(m, "/etc/shadow", 0640);
