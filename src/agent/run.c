@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define PART "agent"
+#define MODULE_ID "DefenderIotMicroAgent" /* of a device that is provisioned */
 #define SECOND_US ((int64_t)1000000)
 #define SYNC_US SECOND_US
 /* What was seen is noted whenever the loop is awake, at most so often; and when it sleeps, at least
@@ -219,6 +220,11 @@ static int64_t local_int(const struct agent *agent, enum setting_id id)
     return settings_int(config_settings(agent->config), id);
 }
 
+static const char *local_text(const struct agent *agent, enum setting_id id)
+{
+    return settings_text(config_settings(agent->config), id);
+}
+
 static enum err open_outbox(struct agent *agent, struct why *why)
 {
     struct outbox_options options = {.clock = agent->clock,
@@ -248,6 +254,12 @@ static enum err open_uplink(struct agent *agent, struct why *why)
         .random = random_word,
         .config_dir = agent->options->config_dir,
         .agent_version = GEMEL_VERSION,
+        .registration = {.id_scope = local_text(agent, SETTING_PROVISIONING_ID_SCOPE),
+            .registration_id = local_text(agent, SETTING_PROVISIONING_REGISTRATION_ID),
+            .key = local_text(agent, SETTING_PROVISIONING_SYMMETRIC_KEY),
+            .host = local_text(agent, SETTING_PROVISIONING_HOST),
+            .module_id = MODULE_ID,
+            .state_dir = agent->options->state_dir},
         .transport = settings_transport(config_settings(agent->config)),
         .proxy = settings_text(config_settings(agent->config), SETTING_IOTHUB_MODULE_PROXY_CONFIG),
         .token_life_s = 60 * local_int(agent, SETTING_IOTHUB_MODULE_TOKEN_LIFETIME),
@@ -607,7 +619,7 @@ int agent_run(const struct run_options *options)
     } else {
         log_error(PART, "%s", why_text(&why, err));
     }
-    bool usage = err == ERR_NOT_FOUND || err == ERR_FORMAT;
+    bool usage = err == ERR_NOT_FOUND || err == ERR_FORMAT || err == ERR_ARGUMENT;
     stop(&agent);
     return err == ERR_NONE ? EXIT_DONE : usage ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -85,7 +85,7 @@ enum err provision_parse_topic(struct span text, struct provision_topic *ret_top
 
 bool provision_is_filter(struct span text)
 {
-    return span_is(text, "$dps/registrations/res/#");
+    return span_is(text, PROVISION_FILTER);
 }
 
 void provision_write_topic(struct buf *out, int status, struct span rid, unsigned retry_s)
@@ -94,4 +94,55 @@ void provision_write_topic(struct buf *out, int status, struct span rid, unsigne
     buf_add(out, rid);
     if (retry_s > 0)
         buf_add_format(out, "&retry-after=%u", retry_s);
+}
+
+#define API_VERSION "2019-03-31"
+
+void provision_write_user(
+    const struct provision_user *user, struct span client_version, struct buf *out)
+{
+    buf_add(out, user->id_scope);
+    buf_add_text(out, "/registrations/");
+    buf_add(out, user->registration_id);
+    buf_add_text(out, "/api-version=" API_VERSION "&ClientVersion=");
+    url_encode(client_version, out);
+}
+
+void provision_write_register(struct buf *out, struct span rid)
+{
+    buf_add(out, register_begin);
+    buf_add_text(out, "$rid=");
+    buf_add(out, rid);
+}
+
+void provision_write_status(struct buf *out, struct span rid, struct span operation_id)
+{
+    buf_add(out, status_begin);
+    buf_add_text(out, "$rid=");
+    buf_add(out, rid);
+    buf_add_text(out, "&operationId=");
+    url_encode(operation_id, out);
+}
+
+enum err provision_parse_answer(
+    struct span text, struct provision_answer *ret_answer, struct why *why)
+{
+    static const struct span begin = SPAN_INIT("$dps/registrations/res/");
+    struct provision_answer answer = {0};
+    struct span status;
+    struct span retry;
+    uint64_t number;
+    struct span rest = span_from(text, begin.len);
+    if (!span_starts(text, begin) || !span_cut(&rest, '/', &status) ||
+        !span_u64(status, 999, &number) || !span_starts(rest, SPAN_LIT("?")))
+        return fail(ERR_NOT_FOUND, why, "no answer of provisioning: \"%.*s\"",
+            SPAN_ARG(span_first(text, 100)));
+    answer.status = (int)number;
+    rest = span_from(rest, 1);
+    if (!url_query_find(rest, "$rid", &answer.rid) || answer.rid.len == 0)
+        return fail(ERR_NOT_FOUND, why, "an answer of provisioning without $rid");
+    if (url_query_find(rest, "retry-after", &retry) && span_u64(retry, 86400, &number))
+        answer.retry_s = (unsigned)number;
+    *ret_answer = answer;
+    return ERR_NONE;
 }

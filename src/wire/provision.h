@@ -42,9 +42,27 @@ struct provision_topic {
 enum err provision_parse_topic(
     struct span text, struct provision_topic *ret_topic, struct why *why) MUST_USE;
 
+#define PROVISION_FILTER "$dps/registrations/res/#"
+
 bool provision_is_filter(struct span text);
 
 /* `retry_s` 0: not said. */
 void provision_write_topic(struct buf *out, int status, struct span rid, unsigned retry_s);
+
+/* The device's side: its user name, what it publishes to, what it is answered. */
+void provision_write_user(
+    const struct provision_user *user, struct span client_version, struct buf *out);
+void provision_write_register(struct buf *out, struct span rid);
+void provision_write_status(struct buf *out, struct span rid, struct span operation_id);
+
+struct provision_answer {
+    int status;
+    struct span rid;
+    unsigned retry_s; /* 0: not said */
+};
+
+/* Reads the topic of an answer. ERR_NOT_FOUND: it is none. */
+enum err provision_parse_answer(
+    struct span text, struct provision_answer *ret_answer, struct why *why) MUST_USE;
 
 #endif

@@ -216,8 +216,9 @@ static void write_resource(const struct sas_request *request, struct buf *out)
 {
     AUTO(buf_done) struct buf resource = BUF_EMPTY;
     buf_add(&resource, request->host);
-    if (request->device_id.len > 0)
+    if (request->device_id.len > 0 || request->path.len > 0)
         buf_add_byte(&resource, '/');
+    buf_add(&resource, request->path);
     sas_write_path(&resource, request->device_id, request->module_id);
     out->failed |= resource.failed;
     url_encode(buf_span(&resource), out);

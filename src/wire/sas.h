@@ -61,6 +61,7 @@ struct sas_request {
     struct span host;      /* as in the connection string, with port if it has one */
     struct span device_id; /* empty: the whole hub (a service) */
     struct span module_id;
+    struct span path;   /* in place of device and module: "registrations/{id}" of an id scope */
     struct span policy; /* skn; empty: the identity's own key */
     struct span key_base64;
     int64_t expires_s;

@@ -8,14 +8,8 @@
 #include "sas.h"
 #include "urlcode.h"
 
-#define CONNECTION_STRING_NAME "connection_string.txt"
 #define CONNECTION_STRING_MAX_BYTES (16u << 10)
 #define API_VERSION "2021-04-12"
-#define PORT_MQTT "8883"
-#define PORT_WEBSOCKET "443"
-#define WEBSOCKET_PATH "/$iothub/websocket"
-/* Who proves himself by a token says so, and a hub need not ask for a certificate. */
-#define WITHOUT_CERTIFICATE "?iothub-no-client-cert=true"
 
 static enum err check(const struct connstr *connstr, struct why *why)
 {
@@ -43,18 +37,14 @@ static enum err check(const struct connstr *connstr, struct why *why)
     return ERR_NONE;
 }
 
-enum err identity_load(const char *config_dir, struct identity *ret_identity, struct why *why)
+enum err identity_load(const char *path, struct identity *ret_identity, struct why *why)
 {
     static const char hint[] =
         "; it must hold the module's connection string in one line: "
         "HostName=…;DeviceId=…;ModuleId=DefenderIotMicroAgent;SharedAccessKey=…";
     struct why reason = {""};
     struct identity identity = {.text = BUF_EMPTY};
-    AUTO(buf_done) struct buf path = BUF_EMPTY;
-    buf_add_format(&path, "%s/" CONNECTION_STRING_NAME, config_dir);
-    if (path.failed)
-        return fail(ERR_MEMORY, why, "no memory");
-    enum err err = files_read(path.ptr, CONNECTION_STRING_MAX_BYTES, &identity.text, &reason);
+    enum err err = files_read(path, CONNECTION_STRING_MAX_BYTES, &identity.text, &reason);
     if (err != ERR_NONE) {
         identity_done(&identity);
         return fail(err, why, "%s%s", why_text(&reason, err), hint);
@@ -67,7 +57,7 @@ enum err identity_load(const char *config_dir, struct identity *ret_identity, st
         err = check(&identity.connstr, &reason);
     if (err != ERR_NONE) {
         identity_done(&identity);
-        return fail(err, why, "%s: %s%s", path.ptr, why_text(&reason, err), hint);
+        return fail(err, why, "%s: %s%s", path, why_text(&reason, err), hint);
     }
     *ret_identity = identity;
     return ERR_NONE;
@@ -81,21 +71,10 @@ void identity_done(struct identity *identity)
     identity->connstr = (struct connstr){.x509 = false};
 }
 
-void identity_write_uri(const struct identity *identity, bool websocket, struct buf *out)
+struct span identity_host(const struct identity *identity)
 {
     const struct connstr *connstr = &identity->connstr;
-    struct span host;
-    struct span port;
-    host_split(connstr->gateway_host_name.len > 0 ? connstr->gateway_host_name : connstr->host_name,
-        &host, &port);
-    bool bare_ipv6 = span_find(host, ':') < host.len && host.ptr[0] != '[';
-    buf_add_text(out, websocket ? "wss://" : "ssl://");
-    buf_add_text(out, bare_ipv6 ? "[" : "");
-    buf_add(out, host);
-    buf_add_text(out, bare_ipv6 ? "]:" : ":");
-    buf_add(out, port.len > 0 ? port : span_of(websocket ? PORT_WEBSOCKET : PORT_MQTT));
-    if (websocket)
-        buf_add_text(out, connstr->x509 ? WEBSOCKET_PATH : WEBSOCKET_PATH WITHOUT_CERTIFICATE);
+    return connstr->gateway_host_name.len > 0 ? connstr->gateway_host_name : connstr->host_name;
 }
 
 void identity_write_client_id(const struct identity *identity, struct buf *out)

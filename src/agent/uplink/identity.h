@@ -15,16 +15,14 @@ struct identity {
 };
 
 /*
- * Reads <config_dir>/connection_string.txt. ERR_NOT_FOUND, ERR_FORMAT and the like, with a sentence
+ * Reads a connection string's file. ERR_NOT_FOUND, ERR_FORMAT and the like, with a sentence
  * that names the path and says what the file must hold. `ret_identity` must hold nothing.
  */
-enum err identity_load(
-    const char *config_dir, struct identity *ret_identity, struct why *why) MUST_USE;
+enum err identity_load(const char *path, struct identity *ret_identity, struct why *why) MUST_USE;
 void identity_done(struct identity *identity);
 
-/* "ssl://host:8883", or "wss://host:443/…" over WebSocket: of the gateway if there is one, with the
- * port that was given. */
-void identity_write_uri(const struct identity *identity, bool websocket, struct buf *out);
+/* The name and port to connect to: of the gateway if there is one. */
+struct span identity_host(const struct identity *identity);
 
 /* "{device}/{module}" */
 void identity_write_client_id(const struct identity *identity, struct buf *out);

@@ -3,12 +3,15 @@
 
 #include "bag.h"
 #include "credentials.h"
+#include "files.h"
 #include "identity.h"
 #include "log.h"
 #include "mem.h"
+#include "provision.h"
+#include "refusal.h"
 #include "settings.h"
+#include "target.h"
 #include "topic.h"
-#include "urlcode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +31,9 @@
 #define SUBSCRIBE_US (30 * SECOND_US)
 #define DRAIN_US (5 * SECOND_US)
 #define CLOSE_US (10 * SECOND_US)
+#define REGISTER_US (60 * SECOND_US)
+/* What was provisioned and is refused so often in a row is asked for anew. */
+#define REFUSALS_MAX 3u
 
 #define INTERFACE_ID "urn:azureiot:Security:SecurityAgent:1"
 #define MESSAGE_TYPE "2.3-0-1-0" /* schema 2.3, JSON, Linux, raw events */
@@ -54,6 +60,11 @@ static const struct {
 struct uplink {
     struct uplink_options options;
     struct identity identity;
+    struct registration *registration; /* NULL: the connection string is given */
+    char *provisioned_path;
+    bool registering;  /* this connection is for that, not for the twin */
+    bool asked;        /* and an answer is awaited */
+    unsigned refusals; /* of credentials, in a row */
     struct credentials credentials;
     char *proxy; /* of the options; NULL: none. Holds a password. */
 
@@ -128,7 +139,8 @@ static void leave_up(struct uplink *uplink)
     else
         uplink->short_lives++;
     uplink->in_flight = 0;
-    uplink->options.lost(uplink->options.self);
+    if (!uplink->registering)
+        uplink->options.lost(uplink->options.self);
 }
 
 static void begin_closing(struct uplink *uplink)
@@ -154,96 +166,51 @@ static void closed(struct uplink *uplink)
 
 /* ---- connecting ---- */
 
+/* From the file that a person wrote, else from the one that provisioning did. */
+static enum err load_identity(
+    const struct uplink *uplink, struct identity *ret_identity, struct why *why)
+{
+    const char *path = uplink->credentials.files[CREDENTIAL_CONNECTION_STRING].path;
+    enum err err = identity_load(path, ret_identity, why);
+    if (err == ERR_NOT_FOUND && uplink->registration != NULL)
+        err = identity_load(uplink->provisioned_path, ret_identity, why);
+    return err;
+}
+
 /* The file may have been changed since; a bad one is no reason to forget who we are. */
 static void reload_identity(struct uplink *uplink)
 {
     struct identity identity;
     struct why why = {""};
-    enum err err = identity_load(uplink->options.config_dir, &identity, &why);
+    enum err err = load_identity(uplink, &identity, &why);
     if (err != ERR_NONE) {
-        log_warn(PART, "the connection string in use is kept: %s", why_text(&why, err));
+        if (!uplink->registering)
+            log_warn(PART, "the connection string in use is kept: %s", why_text(&why, err));
         return;
     }
-    if (!span_eq(buf_span(&identity.text), buf_span(&uplink->identity.text)))
-        log_info(PART, "connection_string.txt has changed");
+    if (!span_eq(buf_span(&identity.text), buf_span(&uplink->identity.text))) {
+        log_info(PART, "the connection string is another than before");
+        uplink->registering = false;
+    }
     identity_done(&uplink->identity);
     uplink->identity = identity;
-}
-
-/* TRANSPORT_AMQP… say by their names which way out of the network is open. */
-static bool over_websocket(const struct uplink *uplink)
-{
-    return uplink->options.transport == TRANSPORT_MQTT_WEBSOCKET ||
-           uplink->options.transport == TRANSPORT_AMQP_WEBSOCKET;
-}
-
-/* From "host,port[,user,password]" to "[user:password@]host:port", with what would be taken for a
- * separator percent-encoded. */
-static void write_proxy(struct span config, struct buf *out)
-{
-    struct span host = SPAN_NONE, port = SPAN_NONE, user = SPAN_NONE;
-    struct span rest = config;
-    must(span_cut(&rest, ',', &host) && span_cut(&rest, ',', &port));
-    if (span_cut(&rest, ',', &user)) {
-        url_encode(user, out);
-        buf_add_byte(out, ':');
-        url_encode(rest, out); /* a password may hold commas */
-        buf_add_byte(out, '@');
-    }
-    buf_add(out, host);
-    buf_add_byte(out, ':');
-    buf_add(out, port);
-}
-
-static enum err connect_with(struct uplink *uplink, struct buf *password, struct why *why)
-{
-    const struct identity *identity = &uplink->identity;
-    AUTO(buf_done) struct buf uri = BUF_EMPTY;
-    AUTO(buf_done) struct buf client_id = BUF_EMPTY;
-    AUTO(buf_done) struct buf username = BUF_EMPTY;
-    struct buf proxy = BUF_EMPTY;
-    bool x509 = identity->connstr.x509;
-    identity_write_uri(identity, over_websocket(uplink), &uri);
-    identity_write_client_id(identity, &client_id);
-    identity_write_username(identity, uplink->options.agent_version, &username);
-    if (uri.failed || client_id.failed || username.failed || password->failed)
-        return fail(ERR_MEMORY, why, "no memory to connect");
-    for (int i = CREDENTIAL_CERTIFICATE; x509 && i <= CREDENTIAL_KEY; i++)
-        if (access(uplink->credentials.files[i].path, R_OK) != 0)
-            return fail(ERR_NOT_FOUND, why,
-                "the connection string says x509=true, and %s cannot be read",
-                uplink->credentials.files[i].path);
-    if (uplink->proxy != NULL)
-        write_proxy(span_of(uplink->proxy), &proxy);
-    struct link_target target = {.uri = uri.ptr,
-        .client_id = client_id.ptr,
-        .username = username.ptr,
-        .password = x509 ? NULL : password->ptr,
-        .ca_file = credentials_path(&uplink->credentials, CREDENTIAL_CA),
-        .certificate_file = x509 ? uplink->credentials.files[CREDENTIAL_CERTIFICATE].path : NULL,
-        .key_file = x509 ? uplink->credentials.files[CREDENTIAL_KEY].path : NULL,
-        .proxy = proxy.ptr,
-        .keep_alive_s = (int)uplink->options.keep_alive_s};
-    enum err err = ERR_MEMORY;
-    log_info(PART, "connecting to %s as %s%s", uri.ptr, client_id.ptr,
-        proxy.ptr == NULL ? "" : " through the proxy");
-    if (!proxy.failed)
-        err = uplink->options.link.connect(uplink->options.link.self, &target, why);
-    buf_wipe(&proxy);
-    return err;
 }
 
 static void begin_connecting(struct uplink *uplink)
 {
     struct why why = {""};
-    struct buf password = BUF_EMPTY;
     reload_identity(uplink);
-    int64_t now_s = clock_wall_us(uplink->options.clock) / SECOND_US;
-    enum err err = identity_write_password(
-        &uplink->identity, now_s + uplink->options.token_life_s, &password, &why);
-    if (err == ERR_NONE)
-        err = connect_with(uplink, &password, &why);
-    buf_wipe(&password);
+    int64_t expires_s =
+        clock_wall_us(uplink->options.clock) / SECOND_US + uplink->options.token_life_s;
+    const struct target_way way = {.transport = uplink->options.transport,
+        .proxy = uplink->proxy,
+        .keep_alive_s = (int)uplink->options.keep_alive_s,
+        .agent_version = uplink->options.agent_version,
+        .credentials = &uplink->credentials,
+        .link = &uplink->options.link};
+    enum err err = uplink->registering
+                       ? target_connect_to_register(&way, uplink->registration, expires_s, &why)
+                       : target_connect_as_module(&way, &uplink->identity, expires_s, &why);
     if (err == ERR_NONE) {
         move(uplink, CONNECTING);
         return;
@@ -254,12 +221,14 @@ static void begin_connecting(struct uplink *uplink)
 
 static void subscribe(struct uplink *uplink)
 {
-    static const char *const filters[] = {
+    static const char *const twin[] = {
         "$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"};
+    static const char *const registering[] = {PROVISION_FILTER};
     struct why why = {""};
     move(uplink, SUBSCRIBING);
-    enum err err =
-        uplink->options.link.subscribe(uplink->options.link.self, filters, COUNT_OF(filters), &why);
+    enum err err = uplink->options.link.subscribe(uplink->options.link.self,
+        uplink->registering ? registering : twin,
+        uplink->registering ? COUNT_OF(registering) : COUNT_OF(twin), &why);
     if (err != ERR_NONE) {
         note_error(uplink, "%s", why_text(&why, err));
         uplink->failures++;
@@ -267,8 +236,59 @@ static void subscribe(struct uplink *uplink)
     }
 }
 
+/* ---- provisioning ---- */
+
+static void ask_to_be_registered(struct uplink *uplink)
+{
+    int token;
+    AUTO(buf_done) struct buf topic = BUF_EMPTY;
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    registration_ask(uplink->registration, &topic, &body);
+    uplink->due_us = now_of(uplink) + REGISTER_US;
+    uplink->asked = true;
+    if (topic.failed || body.failed ||
+        uplink->options.link.publish(
+            uplink->options.link.self, topic.ptr, buf_span(&body), 1, &token) != ERR_NONE)
+        log_warn(PART, "the provisioning service could not be asked");
+}
+
+static void give_registration_up(struct uplink *uplink, const char *text)
+{
+    note_error(uplink, "%s", text);
+    uplink->failures++;
+    begin_closing(uplink);
+}
+
+static void take_registration(struct uplink *uplink, const struct link_event *event)
+{
+    unsigned retry_s = 0;
+    struct why why = {""};
+    enum registration_outcome outcome = registration_answer(
+        uplink->registration, span_of(event->topic), event->body, &retry_s, &why);
+    if (outcome == REGISTRATION_FOREIGN)
+        return;
+    uplink->asked = false;
+    if (outcome == REGISTRATION_PENDING) {
+        uplink->due_us = now_of(uplink) + retry_s * SECOND_US;
+    } else if (outcome == REGISTRATION_FAILED) {
+        give_registration_up(uplink, why.text);
+    } else {
+        log_info(PART, "the provisioning service has assigned hub and device");
+        begin_closing(uplink); /* before the purpose changes: this connection has no twin */
+        uplink->registering = false;
+        uplink->failures = uplink->refusals = 0;
+    }
+}
+
 static void come_up(struct uplink *uplink)
 {
+    if (uplink->registering) {
+        move(uplink, UP);
+        uplink->up_at_us = now_of(uplink);
+        ask_to_be_registered(uplink);
+        return;
+    }
+    uplink->refusals = 0;
     /* Renewed at 80 to 90 % of the token's life: a fleet that started together spreads out. */
     int64_t life_us = uplink->options.token_life_s * SECOND_US;
     bool renewable = uplink->identity.connstr.key.len > 0;
@@ -284,50 +304,26 @@ static void come_up(struct uplink *uplink)
     uplink->options.connected(uplink->options.self);
 }
 
-/* What a person can do about a refusal, by MQTT's return code (3.1.1, table 3.1). */
 static void say_refused(struct uplink *uplink, int code, const char *text)
 {
-    static const char *const reasons[] = {
-        [1] = "the hub does not speak MQTT 3.1.1",
-        [2] = "the hub refuses the client id: check DeviceId and ModuleId in connection_string.txt",
-        [3] = "the hub is not available now",
-        [4] = "the hub refuses the credentials: check connection_string.txt",
-        [5] = "the hub refuses the credentials: check that the device is enabled, that it has this "
-              "module, that connection_string.txt holds the module's present key, and that this "
-              "machine's clock is right",
-    };
-    const struct connstr *connstr = &uplink->identity.connstr;
-    /* In Paho's words and OpenSSL's; Paho says nothing of a name that does not resolve. */
-    static const struct {
-        const char *said;
-        const char *hint;
-    } hints[] = {
-        {"certificate verify failed",
-            "; is the CA of the hub in ca.pem of the configuration directory?"},
-        {"wrong version number", "; what answers there does not speak TLS: is the port right?"},
-        {"connect failure",
-            "; does a hub answer there, does its certificate bear this name, and is "
-            "ca.pem, if there is one, a PEM file?"},
-        {"connect completion failure", "; it closed the connection before it answered"},
-        {"", ""},
-    };
-    size_t hint = 0;
-    while (strstr(text, hints[hint].said) == NULL)
-        hint++;
-    if (code >= 1 && (size_t)code < COUNT_OF(reasons))
-        note_error(uplink, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
-            SPAN_ARG(connstr->module_id), SPAN_ARG(connstr->host_name), reasons[code]);
+    struct why why = {""};
+    if (uplink->registering)
+        refusal_of_registration(registration_host(uplink->registration), code, text, &why);
     else
-        note_error(uplink, "no connection to %.*s: %s%s", SPAN_ARG(connstr->host_name),
-            text[0] == '\0' ? "no answer; does this name resolve, and does a hub answer there?"
-                            : text,
-            hints[hint].hint);
+        refusal_of_module(&uplink->identity.connstr, code, text, &why);
+    note_error(uplink, "%s", why.text);
 }
 
 static void refused(struct uplink *uplink, const struct link_event *event)
 {
     bool credentials = event->code == 1 || event->code == 2 || event->code == 4 || event->code == 5;
     say_refused(uplink, event->code, event->text);
+    if (credentials && !uplink->registering && uplink->registration != NULL &&
+        ++uplink->refusals >= REFUSALS_MAX) {
+        log_info(PART, "asking the provisioning service again");
+        uplink->registering = true;
+        uplink->refusals = 0;
+    }
     wait_before_next(uplink, credentials ? PAUSE_REFUSED_TIMES : 1);
 }
 
@@ -376,6 +372,11 @@ static void take_message(struct uplink *uplink, const struct link_event *event)
         uplink->identity.connstr.device_id, uplink->identity.connstr.module_id};
     if (uplink->state != UP && uplink->state != DRAINING && uplink->state != SUBSCRIBING)
         return;
+    if (uplink->registering) {
+        if (uplink->state == UP)
+            take_registration(uplink, event);
+        return;
+    }
     enum err err = topic_parse_from_hub(span_of(event->topic), &owner, &topic, &why);
     if (err != ERR_NONE) {
         log_warn(PART, "a message of the hub is dropped: %s", why_text(&why, err));
@@ -471,6 +472,12 @@ static void overdue(struct uplink *uplink)
         begin_closing(uplink);
         break;
     case UP:
+        if (uplink->registering && uplink->asked)
+            give_registration_up(uplink, "the provisioning service does not answer");
+        else if (uplink->registering)
+            ask_to_be_registered(uplink);
+        if (uplink->registering)
+            break;
         log_info(PART, "renewing the token");
         begin_draining(uplink);
         break;
@@ -529,6 +536,12 @@ static enum err publish(
     return err;
 }
 
+/* Whether the connection is one to the hub, as the module. */
+static bool has_twin(const struct uplink *uplink)
+{
+    return uplink->state == UP && !uplink->registering;
+}
+
 static struct span rid_of(uint32_t request, char ret_text[12])
 {
     int len = snprintf(ret_text, 12, "%" PRIu32, request);
@@ -540,7 +553,7 @@ enum err uplink_read_twin(struct uplink *uplink, uint32_t request)
     char rid[12];
     int token;
     struct buf topic = BUF_EMPTY;
-    if (uplink->state != UP)
+    if (!has_twin(uplink))
         return ERR_UNAVAILABLE;
     topic_write_twin_get(&topic, rid_of(request, rid));
     return publish(uplink, &topic, SPAN_NONE, 0, &token);
@@ -551,7 +564,7 @@ enum err uplink_report(struct uplink *uplink, uint32_t request, struct span patc
     char rid[12];
     int token;
     struct buf topic = BUF_EMPTY;
-    if (uplink->state != UP)
+    if (!has_twin(uplink))
         return ERR_UNAVAILABLE;
     topic_write_twin_reported(&topic, rid_of(request, rid), 0);
     return publish(uplink, &topic, patch, 0, &token);
@@ -569,7 +582,7 @@ enum err uplink_publish(struct uplink *uplink, const char *id, struct span body,
     struct buf topic = BUF_EMPTY;
     struct topic_owner owner = {
         uplink->identity.connstr.device_id, uplink->identity.connstr.module_id};
-    if (uplink->state != UP)
+    if (!has_twin(uplink))
         return ERR_UNAVAILABLE;
     for (size_t i = 0; i < COUNT_OF(properties); i++)
         bag_add(&writer, span_of(properties[i].key), span_of(properties[i].value));
@@ -599,6 +612,24 @@ static void use_defaults(struct uplink_options *options)
             *rows[i].option = setting_row(rows[i].setting)->default_number * rows[i].unit;
 }
 
+/* Without a connection string, given or provisioned before, the first thing is to register. */
+static enum err find_identity(struct uplink *uplink, struct why *why)
+{
+    struct registration_options *options = &uplink->options.registration;
+    if (options->id_scope != NULL && options->id_scope[0] != '\0') {
+        uplink->provisioned_path = files_path(options->state_dir, REGISTRATION_FILE);
+        enum err err = uplink->provisioned_path == NULL
+                           ? fail(ERR_MEMORY, why, "no memory for the uplink")
+                           : registration_new(options, &uplink->registration, why);
+        if (err != ERR_NONE)
+            return err;
+    }
+    *options = (struct registration_options){0}; /* they are copied */
+    enum err err = load_identity(uplink, &uplink->identity, why);
+    uplink->registering = err == ERR_NOT_FOUND && uplink->registration != NULL;
+    return uplink->registering ? ERR_NONE : err;
+}
+
 enum err uplink_new(
     const struct uplink_options *options, struct uplink **ret_uplink, struct why *why)
 {
@@ -610,14 +641,16 @@ enum err uplink_new(
     uplink->since_wall_us = clock_wall_us(options->clock);
     uplink->due_us = now_of(uplink);
     uplink->options.proxy = NULL;
-    enum err err = identity_load(options->config_dir, &uplink->identity, why);
+    enum err err = ERR_NONE;
+    if (credentials_init(options->config_dir, &uplink->credentials) != ERR_NONE)
+        err = fail(ERR_MEMORY, why, "no memory for the uplink");
+    if (err == ERR_NONE)
+        err = find_identity(uplink, why);
     if (err == ERR_NONE && options->proxy != NULL && options->proxy[0] != '\0') {
         uplink->proxy = mem_text(span_of(options->proxy));
         if (uplink->proxy == NULL)
             err = fail(ERR_MEMORY, why, "no memory for the uplink");
     }
-    if (err == ERR_NONE && credentials_init(options->config_dir, &uplink->credentials) != ERR_NONE)
-        err = fail(ERR_MEMORY, why, "no memory for the uplink");
     if (err != ERR_NONE) {
         uplink_free(uplink);
         return err;
@@ -631,6 +664,8 @@ void uplink_free(struct uplink *uplink)
     if (uplink == NULL)
         return;
     credentials_done(&uplink->credentials);
+    registration_free(uplink->registration);
+    mem_free(uplink->provisioned_path);
     if (uplink->proxy != NULL)
         mem_wipe(uplink->proxy, strlen(uplink->proxy));
     mem_free(uplink->proxy);
@@ -647,7 +682,8 @@ static bool add_time(struct arena *arena, struct json *object, const char *name,
 enum err uplink_status(const struct uplink *uplink, struct arena *arena, struct json *object)
 {
     const struct connstr *connstr = &uplink->identity.connstr;
-    bool ok = json_set_text(arena, object, "connection", span_of(states[uplink->state].name)) &&
+    const char *name = uplink->registering ? "registering" : states[uplink->state].name;
+    bool ok = json_set_text(arena, object, "connection", span_of(name)) &&
               add_time(arena, object, "since", uplink->since_wall_us) &&
               json_set_text(arena, object, "hub", connstr->host_name) &&
               json_set_text(arena, object, "device", connstr->device_id) &&

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "json.h"
 #include "link.h"
+#include "registration.h"
 #include "settings.h"
 
 struct uplink;
@@ -29,6 +30,9 @@ struct uplink_options {
     const char *config_dir; /* connection_string.txt, ca.pem, certificate_*.pem */
     const char *agent_version;
     enum transport transport;
+    /* How to be provisioned where there is no connection_string.txt; id_scope NULL or "": not. The
+     * texts are copied. */
+    struct registration_options registration;
     const char *proxy;    /* as IothubModule_ProxyConfig, copied; "" or NULL: none */
     int64_t token_life_s; /* this and what follows: 0 is the setting's default */
     int64_t keep_alive_s;

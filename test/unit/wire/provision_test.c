@@ -91,10 +91,69 @@ static void topics_are_read_and_written(void **state UNUSED)
     assert_string_equal(out.ptr, "$dps/registrations/res/200/?$rid=r");
 }
 
+static void what_a_device_writes_the_service_reads(void **state UNUSED)
+{
+    AUTO(buf_done) struct buf user = BUF_EMPTY;
+    AUTO(buf_done) struct buf ask = BUF_EMPTY;
+    AUTO(buf_done) struct buf again = BUF_EMPTY;
+    const struct provision_user device = {SPAN_LIT("0ne00AB12CD"), SPAN_LIT("dev-1")};
+    struct provision_user read;
+    struct provision_topic topic;
+    provision_write_user(&device, SPAN_LIT("x/1 2"), &user);
+    assert_int_equal(provision_parse_user(buf_span(&user), &read, NULL), ERR_NONE);
+    assert_true(span_is(read.id_scope, "0ne00AB12CD") && span_is(read.registration_id, "dev-1"));
+    assert_non_null(strstr(user.ptr, "ClientVersion=x%2F1%202"));
+    provision_write_register(&ask, SPAN_LIT("7"));
+    assert_int_equal(provision_parse_topic(buf_span(&ask), &topic, NULL), ERR_NONE);
+    assert_true(!topic.is_status && span_is(topic.rid, "7"));
+    provision_write_status(&again, SPAN_LIT("8"), SPAN_LIT("4.a/b"));
+    assert_int_equal(provision_parse_topic(buf_span(&again), &topic, NULL), ERR_NONE);
+    assert_true(topic.is_status && span_is(topic.rid, "8"));
+    assert_true(span_is(topic.operation_id, "4.a%2Fb") || span_is(topic.operation_id, "4.a/b"));
+}
+
+static void what_the_service_answers_the_device_reads(void **state UNUSED)
+{
+    static const struct {
+        const char *text;
+        int status; /* 0: no answer */
+        unsigned retry_s;
+    } rows[] = {
+        {"$dps/registrations/res/202/?$rid=7&retry-after=3", 202, 3},
+        {"$dps/registrations/res/200/?$rid=7", 200, 0},
+        {"$dps/registrations/res/429/?$rid=7&retry-after=99999999", 429, 0},
+        {"$dps/registrations/res/429/?$rid=7&retry-after=x", 429, 0},
+        {"$dps/registrations/res/200/", 0, 0},
+        {"$dps/registrations/res/200/?retry-after=3", 0, 0},
+        {"$dps/registrations/res/2000/?$rid=7", 0, 0},
+        {"$dps/registrations/res/?$rid=7", 0, 0},
+        {"$iothub/twin/res/200/?$rid=7", 0, 0},
+        {"", 0, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct provision_answer answer;
+        enum err err = provision_parse_answer(span_of(rows[i].text), &answer, NULL);
+        if (err != (rows[i].status == 0 ? ERR_NOT_FOUND : ERR_NONE))
+            fail_msg("%s: %d", rows[i].text, (int)err);
+        if (err != ERR_NONE)
+            continue;
+        assert_int_equal(answer.status, rows[i].status);
+        assert_int_equal(answer.retry_s, rows[i].retry_s);
+        assert_true(span_is(answer.rid, "7"));
+    }
+    AUTO(buf_done) struct buf topic = BUF_EMPTY;
+    struct provision_answer answer;
+    provision_write_topic(&topic, 202, SPAN_LIT("9"), 5);
+    assert_int_equal(provision_parse_answer(buf_span(&topic), &answer, NULL), ERR_NONE);
+    assert_int_equal(answer.retry_s, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(user_names_of_provisioning_are_told_from_those_of_hubs),
+        cmocka_unit_test(what_a_device_writes_the_service_reads),
+        cmocka_unit_test(what_the_service_answers_the_device_reads),
         cmocka_unit_test(ids_hold_what_azure_allows),
         cmocka_unit_test(topics_are_read_and_written),
     };

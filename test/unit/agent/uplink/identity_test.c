@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity.h"
+#include "target.h"
 
 #include "mem.h"
 
@@ -13,11 +14,15 @@
 #define KEY "MDEyMzQ1Njc4OWFiY2RlZg=="
 
 static char dir[64];
+static char path[128]; /* of the file */
 
 static int set_up(void **state UNUSED)
 {
     snprintf(dir, sizeof(dir), "/tmp/gemel-identity-XXXXXX");
-    return mkdtemp(dir) == NULL ? -1 : 0;
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    snprintf(path, sizeof(path), "%s/connection_string.txt", dir);
+    return 0;
 }
 
 static int tear_down(void **state UNUSED)
@@ -29,8 +34,6 @@ static int tear_down(void **state UNUSED)
 
 static void write_string(const char *text)
 {
-    char path[128];
-    snprintf(path, sizeof(path), "%s/connection_string.txt", dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(text, file);
@@ -69,9 +72,9 @@ static void a_good_file_says_where_and_as_whom_to_connect(void **state UNUSED)
         AUTO(buf_done) struct buf client_id = BUF_EMPTY;
         AUTO(buf_done) struct buf password = BUF_EMPTY;
         write_string(rows[i].text);
-        assert_int_equal(identity_load(dir, &identity, &why), ERR_NONE);
-        identity_write_uri(&identity, false, &uri);
-        identity_write_uri(&identity, true, &websocket_uri);
+        assert_int_equal(identity_load(path, &identity, &why), ERR_NONE);
+        target_write_uri(identity_host(&identity), TRANSPORT_MQTT, false, &uri);
+        target_write_uri(identity_host(&identity), TRANSPORT_MQTT_WEBSOCKET, false, &websocket_uri);
         identity_write_username(&identity, "1.2.3", &username);
         identity_write_client_id(&identity, &client_id);
         assert_int_equal(identity_write_password(&identity, 1700000000, &password, &why), ERR_NONE);
@@ -90,13 +93,13 @@ static void a_given_signature_and_a_certificate_need_no_key(void **state UNUSED)
     struct identity identity;
     AUTO(buf_done) struct buf password = BUF_EMPTY;
     write_string("HostName=h;DeviceId=d;ModuleId=m;x509=true");
-    assert_int_equal(identity_load(dir, &identity, NULL), ERR_NONE);
+    assert_int_equal(identity_load(path, &identity, NULL), ERR_NONE);
     assert_int_equal(identity_write_password(&identity, 1, &password, NULL), ERR_NONE);
     assert_int_equal(password.len, 0);
     identity_done(&identity);
     write_string("HostName=h;DeviceId=d;ModuleId=m;"
                  "SharedAccessSignature=SharedAccessSignature sr=h&sig=x&se=1");
-    assert_int_equal(identity_load(dir, &identity, NULL), ERR_NONE);
+    assert_int_equal(identity_load(path, &identity, NULL), ERR_NONE);
     assert_int_equal(identity_write_password(&identity, 1, &password, NULL), ERR_NONE);
     assert_string_equal(password.ptr, "SharedAccessSignature sr=h&sig=x&se=1");
     identity_done(&identity);
@@ -115,7 +118,7 @@ static void a_bad_file_gets_a_sentence_with_its_path_and_without_the_key(void **
         struct identity identity;
         struct why why = {""};
         write_string(texts[i]);
-        assert_int_equal(identity_load(dir, &identity, &why), ERR_FORMAT);
+        assert_int_equal(identity_load(path, &identity, &why), ERR_FORMAT);
         assert_non_null(strstr(why.text, dir));
         assert_non_null(strstr(why.text, "HostName=…;DeviceId=…;ModuleId="));
         assert_null(strstr(why.text, KEY));
@@ -126,7 +129,7 @@ static void a_missing_file_is_named(void **state UNUSED)
 {
     struct identity identity;
     struct why why = {""};
-    assert_int_equal(identity_load(dir, &identity, &why), ERR_NOT_FOUND);
+    assert_int_equal(identity_load(path, &identity, &why), ERR_NOT_FOUND);
     assert_non_null(strstr(why.text, "connection_string.txt"));
 }
 
@@ -137,7 +140,7 @@ static void want_of_memory_is_an_error_like_others(void **state UNUSED)
         struct identity identity = {.text = BUF_EMPTY};
         AUTO(buf_done) struct buf password = BUF_EMPTY;
         mem_fail_after(n);
-        enum err err = identity_load(dir, &identity, NULL);
+        enum err err = identity_load(path, &identity, NULL);
         if (err == ERR_NONE)
             err = identity_write_password(&identity, 1, &password, NULL);
         mem_fail_after(-1);

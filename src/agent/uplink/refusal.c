@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "refusal.h"
+
+#include <string.h>
+
+static bool is_refusal(int code)
+{
+    return code >= 1 && code <= 5;
+}
+
+/* Paho says nothing of a name that does not resolve. */
+static void say_no_connection(struct span host, const char *text, struct why *why)
+{
+    static const struct {
+        const char *said;
+        const char *hint;
+    } hints[] = {
+        {"certificate verify failed",
+            "; is the CA of the hub in ca.pem of the configuration directory?"},
+        {"wrong version number", "; what answers there does not speak TLS: is the port right?"},
+        {"connect failure",
+            "; does a hub answer there, does its certificate bear this name, and is "
+            "ca.pem, if there is one, a PEM file?"},
+        {"connect completion failure", "; it closed the connection before it answered"},
+        {"", ""},
+    };
+    size_t hint = 0;
+    while (strstr(text, hints[hint].said) == NULL)
+        hint++;
+    why_set(why, "no connection to %.*s: %s%s", SPAN_ARG(host),
+        text[0] == '\0' ? "no answer; does this name resolve, and does a hub answer there?" : text,
+        hints[hint].hint);
+}
+
+void refusal_of_module(const struct connstr *connstr, int code, const char *text, struct why *why)
+{
+    static const char *const reasons[] = {
+        [1] = "the hub does not speak MQTT 3.1.1",
+        [2] = "the hub refuses the client id: check DeviceId and ModuleId in connection_string.txt",
+        [3] = "the hub is not available now",
+        [4] = "the hub refuses the credentials: check connection_string.txt",
+        [5] = "the hub refuses the credentials: check that the device is enabled, that it has this "
+              "module, that connection_string.txt holds the module's present key, and that this "
+              "machine's clock is right",
+    };
+    if (is_refusal(code))
+        why_set(why, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
+            SPAN_ARG(connstr->module_id), SPAN_ARG(connstr->host_name), reasons[code]);
+    else
+        say_no_connection(connstr->host_name, text, why);
+}
+
+void refusal_of_registration(struct span host, int code, const char *text, struct why *why)
+{
+    static const char advice[] =
+        "refuses: check Provisioning_IdScope, Provisioning_RegistrationId and "
+        "Provisioning_SymmetricKey or the certificate, that the enrollment is enabled, and that "
+        "this machine's clock is right";
+    if (is_refusal(code))
+        why_set(why, "the provisioning service at %.*s %s", SPAN_ARG(host),
+            code == 3 ? "is not available now" : advice);
+    else
+        say_no_connection(host, text, why);
+}
