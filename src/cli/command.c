@@ -72,6 +72,11 @@ static const struct column columns_event[] = {
     {"Body", "body", 4},
     {0},
 };
+static const struct column columns_method[] = {
+    {"Status", "status", 0},
+    {"Payload", "payload", 0},
+    {0},
+};
 static const struct column columns_hub[] = {
     {"Name", "name", 0},
     {"HostNames", "hostNames", 0},

@@ -29,6 +29,10 @@ struct noting_sink {
     uint64_t session;
     int64_t version; /* the last */
     char payload[64];
+    char method[64];
+    unsigned methods;
+    unsigned messages;
+    bool no_memory;
     unsigned told;
     unsigned disordered;
     unsigned ended;
@@ -52,9 +56,23 @@ static void note_end(struct session_sink *sink, enum session_end reason)
     noting->reason = reason;
 }
 
+static bool note_method(struct session_sink *sink, const struct method_request *request)
+{
+    struct noting_sink *noting = (struct noting_sink *)sink;
+    snprintf(noting->method, sizeof(noting->method), "%.*s %.*s %.*s", SPAN_ARG(request->name),
+        SPAN_ARG(request->request_id), SPAN_ARG(request->payload));
+    noting->methods++;
+    return !noting->no_memory;
+}
+
+static void note_message(struct session_sink *sink)
+{
+    ((struct noting_sink *)sink)->messages++;
+}
+
 static void sink_init(struct noting_sink *sink)
 {
-    *sink = (struct noting_sink){.sink = {note_desired, note_end}};
+    *sink = (struct noting_sink){.sink = {note_desired, note_end, note_method, note_message}};
 }
 
 static void open_one(struct bus *bus, struct noting_sink *sink, int64_t hub_id,
@@ -248,6 +266,51 @@ static void without_memory_the_older_session_stays(void **state)
     }
 }
 
+static enum err send_method(struct bus *bus, const char *device_id, const char *module_id)
+{
+    const struct method_request request = {SPAN_LIT("reboot"), SPAN_LIT("7"), SPAN_LIT("null")};
+    return bus_method(bus, 1, span_of(device_id), span_of(module_id), &request);
+}
+
+static void methods_and_messages_reach_who_takes_them(void **state)
+{
+    struct bus *bus = *state;
+    struct noting_sink device;
+    struct noting_sink module;
+    open_one(bus, &device, 1, "d", "");
+    open_one(bus, &module, 1, "d", "m");
+    assert_int_equal(send_method(bus, "d", ""), ERR_NOT_FOUND);
+    bus_message(bus, 1, SPAN_LIT("d"), SPAN_NONE);
+    bus_session_takes(bus, device.session, SESSION_TAKES_METHODS);
+    bus_session_takes(bus, module.session, SESSION_TAKES_MESSAGES);
+    bus_message(bus, 1, SPAN_LIT("d"), SPAN_NONE);
+    assert_int_equal(device.messages, 0);
+    bus_message(bus, 1, SPAN_LIT("d"), SPAN_LIT("m"));
+    assert_int_equal(module.messages, 1);
+    assert_int_equal(send_method(bus, "d", "m"), ERR_NOT_FOUND);
+    assert_int_equal(send_method(bus, "e", ""), ERR_NOT_FOUND);
+    assert_int_equal(send_method(bus, "d", ""), ERR_NONE);
+    assert_string_equal(device.method, "reboot 7 null");
+    assert_int_equal(module.methods, 0);
+    device.no_memory = true;
+    assert_int_equal(send_method(bus, "d", ""), ERR_MEMORY);
+    bus_session_takes(bus, device.session, 0);
+    assert_int_equal(send_method(bus, "d", ""), ERR_NOT_FOUND);
+    assert_int_equal(device.methods, 2);
+
+    /* What the older one took is not what the newer takes. */
+    struct noting_sink newer;
+    bus_session_takes(bus, device.session, SESSION_TAKES_METHODS);
+    open_one(bus, &newer, 1, "d", "");
+    assert_int_equal(send_method(bus, "d", ""), ERR_NOT_FOUND);
+    bus_session_takes(bus, device.session, SESSION_TAKES_METHODS);
+    assert_int_equal(send_method(bus, "d", ""), ERR_NOT_FOUND);
+    bus_session_close(bus, newer.session);
+    bus_session_close(bus, module.session);
+    bus_session_takes(bus, module.session, SESSION_TAKES_METHODS);
+    assert_int_equal(send_method(bus, "d", "m"), ERR_NOT_FOUND);
+}
+
 /* ---- listeners ------------------------------------------------------------------------------- */
 
 static void note_appended(void *self, int64_t hub_id, uint64_t sequence)
@@ -308,7 +371,7 @@ static void *come_and_go(void *argument)
     for (int i = 0; i < ROUNDS; i++) {
         struct counting_sink *sink = calloc(1, sizeof(*sink));
         *sink = (struct counting_sink){
-            .sink = {count_desired, count_end}, .disordered = &storm->disordered};
+            .sink = {.desired = count_desired, .end = count_end}, .disordered = &storm->disordered};
         uint64_t session = 0;
         if (bus_session_open(storm->bus, 1, SPAN_LIT("shared"), SPAN_NONE, &sink->sink, &session) !=
             ERR_NONE)
@@ -416,6 +479,7 @@ int main(void)
         with_bus(thousands_of_sessions_are_found_again),
         cmocka_unit_test(a_session_number_is_not_used_again_by_the_next_server),
         with_bus(without_memory_the_older_session_stays),
+        with_bus(methods_and_messages_reach_who_takes_them),
         with_bus(readers_of_the_event_log_are_told),
         with_bus(what_was_delivered_is_known_of_the_connected_and_told),
         with_bus(a_storm_of_clients_and_changes_stays_in_order),

@@ -59,6 +59,22 @@ void bus_events_appended(struct bus *bus, int64_t hub_id, uint64_t sequence)
     bus->driver->events_appended(bus, hub_id, sequence);
 }
 
+void bus_session_takes(struct bus *bus, uint64_t session, unsigned takes)
+{
+    bus->driver->session_takes(bus, session, takes);
+}
+
+enum err bus_method(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    const struct method_request *request)
+{
+    return bus->driver->method(bus, hub_id, device_id, module_id, request);
+}
+
+void bus_message(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id)
+{
+    bus->driver->message(bus, hub_id, device_id, module_id);
+}
+
 void bus_session_delivered(struct bus *bus, uint64_t session, int64_t version)
 {
     bus->driver->session_delivered(bus, session, version);

@@ -25,11 +25,28 @@ enum session_end {
     SESSION_KEYS_CHANGED,
 };
 
+/* What a client is subscribed to at the moment, a set of bits. */
+enum session_takes {
+    SESSION_TAKES_METHODS = 1,
+    SESSION_TAKES_MESSAGES = 2,
+};
+
+/* A direct method on its way to a client. */
+struct method_request {
+    struct span name;
+    struct span request_id;
+    struct span payload;
+};
+
 struct session_sink {
     /* The desired properties changed: the payload to send (copy it) and its $version. */
     void (*desired)(struct session_sink *sink, struct span payload, int64_t version);
     /* The session is over; the register has already forgotten it. */
     void (*end)(struct session_sink *sink, enum session_end reason);
+    /* A method is to be sent (copy it). False: no memory, and it is not. */
+    bool (*method)(struct session_sink *sink, const struct method_request *request);
+    /* Cloud-to-device messages wait in the store. */
+    void (*message)(struct session_sink *sink);
 };
 
 struct bus *bus_local_new(void);
@@ -46,6 +63,18 @@ void bus_session_close(struct bus *bus, uint64_t session);
 /* Tells the session of an identity, if there is one, that desired changed. */
 void bus_desired(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
     struct span payload, int64_t version);
+
+/* Notes what the client of a session takes from now on: a set of enum session_takes, none at first;
+ * fine for a session that was ended already. */
+void bus_session_takes(struct bus *bus, uint64_t session, unsigned takes);
+
+/* Hands a method to the session of an identity. ERR_NOT_FOUND: there is none, or it takes no
+ * methods; ERR_MEMORY. Either way the client gets to see nothing of it. */
+enum err bus_method(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    const struct method_request *request) MUST_USE;
+
+/* Tells the session of an identity, if there is one that takes them, that messages wait. */
+void bus_message(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id);
 
 /* Notes what $version of desired the client of a session was sent last, and says so to the twin
  * listener; fine for a session that was ended already. */

@@ -16,6 +16,10 @@ struct bus_driver {
     void (*session_close)(struct bus *bus, uint64_t session);
     void (*desired)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
         struct span payload, int64_t version);
+    void (*session_takes)(struct bus *bus, uint64_t session, unsigned takes);
+    enum err (*method)(struct bus *bus, int64_t hub_id, struct span device_id,
+        struct span module_id, const struct method_request *request);
+    void (*message)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id);
     void (*session_delivered)(struct bus *bus, uint64_t session, int64_t version);
     bool (*delivered)(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
         int64_t *ret_version);

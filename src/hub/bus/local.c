@@ -27,6 +27,7 @@ struct session {
     struct session_sink *sink;
     int64_t delivered;     /* 0: nothing yet */
     uint64_t mark;         /* 0: none */
+    unsigned takes;        /* of enum session_takes */
     struct span device_id; /* into bytes */
     struct span module_id;
     char bytes[];
@@ -226,6 +227,45 @@ static void local_desired(struct bus *base, int64_t hub_id, struct span device_i
     pthread_mutex_unlock(&shard->lock);
 }
 
+static void local_session_takes(struct bus *base, uint64_t number, unsigned takes)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    struct shard *shard = &bus->shards[number & (SHARD_COUNT - 1)];
+    pthread_mutex_lock(&shard->lock);
+    struct session *session = find_number(shard, number);
+    if (session != NULL)
+        session->takes = takes;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static enum err local_method(struct bus *base, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct method_request *request)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    uint64_t hash = hash_of(hub_id, device_id);
+    struct shard *shard = shard_of(bus, hash);
+    enum err err = ERR_NOT_FOUND;
+    pthread_mutex_lock(&shard->lock);
+    struct session *session = find(shard, hash, hub_id, device_id, module_id);
+    if (session != NULL && (session->takes & SESSION_TAKES_METHODS) != 0)
+        err = session->sink->method(session->sink, request) ? ERR_NONE : ERR_MEMORY;
+    pthread_mutex_unlock(&shard->lock);
+    return err;
+}
+
+static void local_message(
+    struct bus *base, int64_t hub_id, struct span device_id, struct span module_id)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    uint64_t hash = hash_of(hub_id, device_id);
+    struct shard *shard = shard_of(bus, hash);
+    pthread_mutex_lock(&shard->lock);
+    struct session *session = find(shard, hash, hub_id, device_id, module_id);
+    if (session != NULL && (session->takes & SESSION_TAKES_MESSAGES) != 0)
+        session->sink->message(session->sink);
+    pthread_mutex_unlock(&shard->lock);
+}
+
 static void local_twin_changed(
     struct bus *base, int64_t hub_id, struct span device_id, struct span module_id)
 {
@@ -354,6 +394,9 @@ static const struct bus_driver driver = {
     .session_open = local_session_open,
     .session_close = local_session_close,
     .desired = local_desired,
+    .session_takes = local_session_takes,
+    .method = local_method,
+    .message = local_message,
     .session_delivered = local_session_delivered,
     .delivered = local_delivered,
     .end = local_end,

@@ -97,6 +97,48 @@ static void sink_desired(struct session_sink *sink, struct span payload, int64_t
     thread_post(session->conn.thread, &told->mail);
 }
 
+struct method_mail {
+    struct mail mail;
+    struct mqtt_session *session;
+    struct method_request request;
+    char texts[];
+};
+
+static void on_method(struct gateway_thread *thread, struct mail *mail)
+{
+    (void)thread;
+    struct method_mail *told = lws_container_of(mail, struct method_mail, mail);
+    struct mqtt_session *session = told->session;
+    mqtt_session_hold(session);
+    mqtt_ops_method(session, &told->request);
+    mqtt_session_release(session);
+    mem_free(told);
+}
+
+static char *put_text(char *at, struct span text, struct span *ret_copy)
+{
+    if (text.len > 0)
+        memcpy(at, text.ptr, text.len);
+    *ret_copy = (struct span){at, text.len};
+    return at + text.len;
+}
+
+static bool sink_method(struct session_sink *sink, const struct method_request *request)
+{
+    struct mqtt_session *session = lws_container_of(sink, struct mqtt_session, sink);
+    struct method_mail *told = mem_alloc(
+        sizeof *told + request->name.len + request->request_id.len + request->payload.len);
+    if (told == NULL)
+        return false;
+    told->mail.deliver = on_method;
+    told->session = session;
+    char *at = put_text(told->texts, request->name, &told->request.name);
+    at = put_text(at, request->request_id, &told->request.request_id);
+    put_text(at, request->payload, &told->request.payload);
+    thread_post(session->conn.thread, &told->mail);
+    return true;
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void on_release(struct gateway_thread *thread, struct mail *mail)
@@ -139,14 +181,6 @@ void mqtt_connect_refuse(struct mqtt_session *session, enum mqtt_code code)
     conn_finish(&session->conn);
 }
 
-static char *put_text(char *at, struct span text, struct span *ret_copy)
-{
-    if (text.len > 0)
-        memcpy(at, text.ptr, text.len);
-    *ret_copy = (struct span){at, text.len};
-    return at + text.len;
-}
-
 static bool take_identity(struct mqtt_session *session, const struct connect_call *connect)
 {
     const struct session_identity *given = &connect->identity;
@@ -172,6 +206,8 @@ static void accepted(struct mqtt_session *session, const struct connect_call *co
         mqtt_session_move(session, MQTT_STATE_LIVE);
         mqtt_session_arm(session);
         send_connack(session, MQTT_CODE_ACCEPTED);
+        if (session->filters != 0)
+            mqtt_session_tell_takes(session);
         mqtt_session_go_on(session);
         return;
     }
@@ -313,7 +349,8 @@ void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect 
     /* The bytes that hold it are libwebsockets' or the reader's buffer, not constants. */
     mem_wipe((char *)(uintptr_t)connect->password.ptr, connect->password.len);
     if (err == ERR_NONE) {
-        session->sink = (struct session_sink){.desired = sink_desired, .end = sink_end};
+        session->sink =
+            (struct session_sink){.desired = sink_desired, .end = sink_end, .method = sink_method};
         mqtt_session_move(session, MQTT_STATE_ASKING);
         mqtt_session_hold(session); /* the call */
         mqtt_session_hold(session); /* the bus, until let_go_of_bus() */

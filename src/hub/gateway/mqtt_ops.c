@@ -319,6 +319,14 @@ static void on_reply(struct gateway_thread *thread, struct mail *mail)
     mqtt_session_release(session);
 }
 
+static void take_response(
+    struct mqtt_session *session, const struct mqtt_publish *publish, const struct topic *topic)
+{
+    const struct method_response response = {
+        .request_id = topic->rid, .status = topic->status, .payload = publish->payload};
+    service_method_response(session->conn.thread->service, &session->identity, &response);
+}
+
 /* ---- packets --------------------------------------------------------------------------------- */
 
 void mqtt_ops_publish(
@@ -328,7 +336,7 @@ void mqtt_ops_publish(
         [TOPIC_EVENTS] = OP_EVENT,
         [TOPIC_TWIN_GET] = OP_TWIN_GET,
         [TOPIC_TWIN_REPORTED] = OP_REPORT,
-        [TOPIC_METHOD_RESPONSE] = OP_NOTHING, /* nobody waits for one yet */
+        [TOPIC_METHOD_RESPONSE] = OP_NOTHING,
     };
     must((size_t)topic->kind < COUNT_OF(kinds));
     struct mqtt_op *op = add_op(session, kinds[topic->kind], topic->rid, publish);
@@ -350,6 +358,10 @@ void mqtt_ops_publish(
         start_report(op, topic->version, publish->payload);
         break;
     case OP_NOTHING:
+        take_response(session, publish, topic);
+        finish_op(op);
+        acknowledge_in_order(session);
+        break;
     case OP_WILL:
     case OP_SUBSCRIBE:
         finish_op(op);
@@ -398,4 +410,18 @@ void mqtt_ops_desired(struct mqtt_session *session, struct span payload, int64_t
     }
     send_publish(session, buf_span(&topic), payload);
     tell_delivered(session, version);
+}
+
+void mqtt_ops_method(struct mqtt_session *session, const struct method_request *request)
+{
+    AUTO(buf_done) struct buf topic = BUF_EMPTY;
+    bool takes = session->state == MQTT_STATE_LIVE && conn_is_open(&session->conn) &&
+                 (session->filters & TOPIC_FILTER_METHODS) != 0;
+    if (!takes ||
+        topic_write_method(&topic, request->name, request->request_id, NULL) != ERR_NONE ||
+        topic.failed)
+        service_method_returned(
+            session->conn.thread->service, &session->identity, request->request_id);
+    else
+        send_publish(session, buf_span(&topic), request->payload);
 }

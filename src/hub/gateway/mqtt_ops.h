@@ -33,6 +33,9 @@ void mqtt_ops_will(struct mqtt_session *session);
 /* Sends a change of desired, if the client subscribed to them. */
 void mqtt_ops_desired(struct mqtt_session *session, struct span payload, int64_t version);
 
+/* Sends a direct method, if the client still takes them. */
+void mqtt_ops_method(struct mqtt_session *session, const struct method_request *request);
+
 /* Frees operations that no call is in flight for. */
 void mqtt_ops_done(struct mqtt_session *session);
 

@@ -171,6 +171,22 @@ static uint8_t grant(struct mqtt_session *session, const struct mqtt_filter *ask
     return asked->qos > 0 ? 1 : 0;
 }
 
+void mqtt_session_tell_takes(struct mqtt_session *session)
+{
+    unsigned takes = 0;
+    if ((session->filters & TOPIC_FILTER_METHODS) != 0)
+        takes |= SESSION_TAKES_METHODS;
+    service_takes(session->conn.thread->service, &session->identity, session->number, takes);
+}
+
+static void acknowledge(
+    struct mqtt_session *session, uint16_t packet_id, struct span codes, unsigned before)
+{
+    mqtt_ops_subscribe(session, packet_id, codes, before);
+    if (session->filters != before && session->state == MQTT_STATE_LIVE)
+        mqtt_session_tell_takes(session);
+}
+
 static void take_subscribe(struct mqtt_session *session, struct mqtt_subscribe subscribe)
 {
     AUTO(buf_done) struct buf codes = BUF_EMPTY;
@@ -181,7 +197,7 @@ static void take_subscribe(struct mqtt_session *session, struct mqtt_subscribe s
     if (codes.failed)
         conn_fail(&session->conn);
     else
-        mqtt_ops_subscribe(session, subscribe.packet_id, buf_span(&codes), before);
+        acknowledge(session, subscribe.packet_id, buf_span(&codes), before);
 }
 
 static void take_unsubscribe(struct mqtt_session *session, struct mqtt_subscribe unsubscribe)
@@ -193,7 +209,7 @@ static void take_unsubscribe(struct mqtt_session *session, struct mqtt_subscribe
     while (mqtt_next_filter(&unsubscribe, &asked))
         if (topic_parse_filter(asked.filter, &owner, &filter, NULL) == ERR_NONE)
             session->filters &= ~(unsigned)filter;
-    mqtt_ops_subscribe(session, unsubscribe.packet_id, SPAN_NONE, before);
+    acknowledge(session, unsubscribe.packet_id, SPAN_NONE, before);
 }
 
 static void take_ping(struct mqtt_session *session)

@@ -86,6 +86,9 @@ void mqtt_session_fault(struct mqtt_session *session, const char *format, ...) P
 /* Sets when the connection is to be looked at for silence and for the end of its token. */
 void mqtt_session_arm(struct mqtt_session *session);
 
+/* Tells the service what the client takes, by what it is subscribed to. */
+void mqtt_session_tell_takes(struct mqtt_session *session);
+
 static inline struct topic_owner mqtt_session_owner(const struct mqtt_session *session)
 {
     return (struct topic_owner){session->identity.device_id, session->identity.module_id};

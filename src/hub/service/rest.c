@@ -2,6 +2,7 @@
 #include "service_priv.h"
 
 #include "log.h"
+#include "methods.h"
 #include "urlcode.h"
 
 #include <ctype.h>
@@ -427,6 +428,8 @@ static void carry_out_effects(struct rest *rest)
         case EFFECT_END:
             bus_end(bus, e->hub_id, e->device_id, e->module_id, e->reason);
             bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
+            if (e->reason == SESSION_DELETED)
+                methods_forget(rest->service, e->hub_id, e->device_id, e->module_id);
             break;
         case EFFECT_TWIN:
             bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
@@ -456,6 +459,12 @@ static bool is_of_provisioning(const struct rest *rest)
            (rest->operation->guard == GUARD_DPS || rest->operation->guard == GUARD_ENROLLED);
 }
 
+/* Not what a device did, or what passes. */
+static bool is_our_failure(enum err err)
+{
+    return err != ERR_UNAVAILABLE && err != ERR_TIMEOUT && err != ERR_BAD_ANSWER;
+}
+
 void rest_finish(struct rest *rest, enum err err, const struct why *why)
 {
     struct rest_call *call = rest->call;
@@ -467,7 +476,7 @@ void rest_finish(struct rest *rest, enum err err, const struct why *why)
             respond_provisioning_error(rest->service, call, err, why);
         else
             respond_error(call, now_us(rest->service), err, why);
-        if (call->status >= 500 && err != ERR_UNAVAILABLE)
+        if (call->status >= 500 && is_our_failure(err))
             log_error("service", "%.*s %.*s failed: %s", SPAN_ARG(call->method),
                 SPAN_ARG(call->path), why_text(why, err));
     }

@@ -2,12 +2,15 @@
 #include "service_priv.h"
 
 #include "log.h"
+#include "methods.h"
 #include "settings_doc.h"
 
 const struct service_limits service_limits_default = {
     .twin = TWIN_LIMITS_DEFAULT,
     .request_bytes = 1024 * 1024,
     .event_bytes = 256 * 1024,
+    .method_bytes = 128 * 1024,
+    .methods_per_device = 5000,
     .modules_per_device = 50,
     .certificates_per_hub = 25,
     .enrollments = 1000000,
@@ -52,11 +55,12 @@ static enum err read_hubs(struct store_job *job, struct store_txn *txn)
     return hub_table_read(txn, &open->table);
 }
 
-static bool prepare(struct service *service)
+static bool prepare(struct service *service, const struct clock *clock)
 {
     settings_write_schema(&service->schema);
     service->watches = watch_table_new();
-    return service->watches != NULL && !service->schema.failed;
+    service->methods = method_table_new(clock);
+    return service->watches != NULL && service->methods != NULL && !service->schema.failed;
 }
 
 static void service_free(struct service *service)
@@ -64,6 +68,7 @@ static void service_free(struct service *service)
     if (service == NULL)
         return;
     watch_table_free(service->watches);
+    method_table_free(service->methods);
     buf_done(&service->schema);
     mem_free(service);
 }
@@ -73,7 +78,7 @@ enum err service_open(
 {
     struct open_job open = {.job = {.run = read_hubs}};
     struct service *service = mem_alloc(sizeof(*service));
-    if (service == NULL || !prepare(service)) {
+    if (service == NULL || !prepare(service, options->clock)) {
         service_free(service);
         return fail(ERR_MEMORY, why, "no memory for the service");
     }
@@ -145,6 +150,7 @@ void service_tick(struct service *service)
 {
     events_release(service, false);
     watches_release(service, false);
+    methods_release(service, false);
     events_prune(service);
     history_prune(service);
 }
@@ -153,6 +159,7 @@ void service_release_parked(struct service *service)
 {
     events_release(service, true);
     watches_release(service, true);
+    methods_release(service, true);
 }
 
 void call_init(

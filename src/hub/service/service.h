@@ -46,6 +46,8 @@ struct service_limits {
     struct twin_limits twin;
     size_t request_bytes;        /* a REST body: 1 MiB */
     size_t event_bytes;          /* a device-to-cloud message: 256 KiB */
+    size_t method_bytes;         /* payload and answer of a direct method: 128 KiB */
+    size_t methods_per_device;   /* under way at a time: 5000 */
     size_t modules_per_device;   /* 50 */
     size_t devices_per_hub;      /* 1,000,000 */
     size_t certificates_per_hub; /* of authorities: 25 */
@@ -197,6 +199,25 @@ void service_event(struct service *service, struct event_call *call);
 /* Notes that a connected client was sent desired properties of that $version: as a notification, or
  * in the answer to its GET. */
 void service_delivered(struct service *service, uint64_t session, int64_t version);
+
+/* Notes what the client of a session takes from now on, a set of enum session_takes: calls that
+ * wait for it go out. */
+void service_takes(struct service *service, const struct session_identity *identity,
+    uint64_t session, unsigned takes);
+
+struct method_response {
+    struct span request_id;
+    int32_t status;
+    struct span payload; /* as the client sent it */
+};
+
+/* The client of an identity answered a direct method. What nobody waits for is dropped. */
+void service_method_response(struct service *service, const struct session_identity *identity,
+    const struct method_response *response);
+
+/* A method that the sink took was not sent: the client went, or does not take methods any more. */
+void service_method_returned(
+    struct service *service, const struct session_identity *identity, struct span request_id);
 
 /* The error document of MQTT answers: {"errorCode":400004,"trackingId":…,"message":…,…}. */
 void service_write_mqtt_error(

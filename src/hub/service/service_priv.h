@@ -94,6 +94,7 @@ enum err authorities_check_mark(struct store_txn *txn, struct arena *arena, int6
 
 struct parked;
 struct watch_table;
+struct method_table;
 
 struct service {
     struct service_options options;
@@ -112,8 +113,9 @@ struct service {
     int64_t history_mono_us; /* when the history is looked through next */
     int64_t history_after;   /* and from where */
 
-    struct watch_table *watches; /* has its own locks */
-    struct buf schema;           /* of the settings; never changes */
+    struct watch_table *watches;  /* has its own locks */
+    struct method_table *methods; /* likewise */
+    struct buf schema;            /* of the settings; never changes */
 };
 
 static inline int64_t now_us(const struct service *service)

@@ -14,6 +14,7 @@
 
 #include "certificate.h"
 #include "log.h"
+#include "methods.h"
 
 /* ---- connect -------------------------------------------------------------------------------- */
 
@@ -494,6 +495,14 @@ void service_reported(struct service *service, struct reported_call *call)
     call->call.job.run = run_reported;
     call->call.job.done = reported_done;
     store_submit(service->options.store, STORE_WRITE, &call->call.job);
+}
+
+void service_takes(struct service *service, const struct session_identity *identity,
+    uint64_t session, unsigned takes)
+{
+    bus_session_takes(service->options.bus, session, takes);
+    if ((takes & SESSION_TAKES_METHODS) != 0)
+        methods_wake(service, identity);
 }
 
 void service_delivered(struct service *service, uint64_t session, int64_t version)

@@ -294,12 +294,17 @@ struct answer ask(const char *method, const char *target, const char *body, cons
     return ask_with(token("owner", HUB_KEY), "hub.local", method, target, body, if_match);
 }
 
-struct pending *ask_later(const char *method, const char *target)
+struct pending *ask_later_with(const char *method, const char *target, const char *body)
 {
     struct pending *pending = calloc(1, sizeof(*pending));
     assert_non_null(pending);
-    start(pending, &no_browser, token("owner", HUB_KEY), "hub.local", method, target, NULL, NULL);
+    start(pending, &no_browser, token("owner", HUB_KEY), "hub.local", method, target, body, NULL);
     return pending;
+}
+
+struct pending *ask_later(const char *method, const char *target)
+{
+    return ask_later_with(method, target, NULL);
 }
 
 bool has_answer(struct pending *pending)
@@ -480,6 +485,9 @@ void make_module(const char *device_id, const char *module_id)
     assert_int_equal(ask("PUT", target, KEYS, NULL).status, 200);
 }
 
+/* Methods and messages come from threads of the store. */
+static pthread_mutex_t heard_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void on_desired(struct session_sink *sink, struct span payload, int64_t version)
 {
     struct heard *heard = (struct heard *)sink;
@@ -495,9 +503,45 @@ static void on_end(struct session_sink *sink, enum session_end reason)
     heard->end_count++;
 }
 
+static bool on_method(struct session_sink *sink, const struct method_request *request)
+{
+    struct heard *heard = (struct heard *)sink;
+    pthread_mutex_lock(&heard_lock);
+    snprintf(heard->method, sizeof(heard->method), "%.*s", SPAN_ARG(request->name));
+    snprintf(heard->request_id, sizeof(heard->request_id), "%.*s", SPAN_ARG(request->request_id));
+    snprintf(heard->payload, sizeof(heard->payload), "%.*s", SPAN_ARG(request->payload));
+    heard->method_count++;
+    pthread_mutex_unlock(&heard_lock);
+    return true;
+}
+
+static void on_message(struct session_sink *sink)
+{
+    struct heard *heard = (struct heard *)sink;
+    pthread_mutex_lock(&heard_lock);
+    heard->message_count++;
+    pthread_mutex_unlock(&heard_lock);
+}
+
+int heard_methods(struct heard *heard)
+{
+    pthread_mutex_lock(&heard_lock);
+    int count = heard->method_count;
+    pthread_mutex_unlock(&heard_lock);
+    return count;
+}
+
+int heard_messages(struct heard *heard)
+{
+    pthread_mutex_lock(&heard_lock);
+    int count = heard->message_count;
+    pthread_mutex_unlock(&heard_lock);
+    return count;
+}
+
 void heard_init(struct heard *heard)
 {
-    *heard = (struct heard){.sink = {on_desired, on_end}};
+    *heard = (struct heard){.sink = {on_desired, on_end, on_method, on_message}};
 }
 
 static struct span in_world(struct span text)

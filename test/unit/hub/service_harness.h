@@ -101,6 +101,7 @@ struct answer try_sign_in(const char *user, const char *password, const char *ad
 /* Starts a call and gets its answer later. */
 struct pending;
 struct pending *ask_later(const char *method, const char *target);
+struct pending *ask_later_with(const char *method, const char *target, const char *body);
 bool has_answer(struct pending *pending);
 struct answer get_answer(struct pending *pending); /* waits */
 
@@ -117,9 +118,15 @@ struct heard {
     int desired_count;
     int64_t version;
     int end_count;
+    char method[128]; /* the last, its payload in `payload` */
+    char request_id[32];
+    int method_count;
+    int message_count;
     enum session_end reason;
 };
 void heard_init(struct heard *heard);
+int heard_methods(struct heard *heard); /* how many; methods come on other threads */
+int heard_messages(struct heard *heard);
 
 struct session {
     struct session_identity identity;

@@ -20,6 +20,7 @@ struct decision {
 #define HUB "/gemel/v1/hubs/h1"
 #define AZURE HUB "/iothub"
 #define EMPTY "{}"
+#define METHOD "{\"methodName\":\"m\"}"
 
 static const struct decision decisions[] = {
     {"GET", "/devices", 'R', AZURE "/devices", NULL},
@@ -79,6 +80,8 @@ static const struct decision decisions[] = {
     {"GET", "/gemel/v1/settings/schema", 'A', "/gemel/v1/settings/schema", NULL},
     {"POST", "/gemel/v1/settings/check", 'A', "/gemel/v1/settings/check", "{\"text\":\"{}\"}"},
     {"GET", "/gemel/v1/hubs", 'A', "/gemel/v1/hubs", NULL},
+    {"POST", "/twins/{}/methods", 'O', AZURE "/twins/d/methods", METHOD},
+    {"POST", "/twins/{}/modules/{}/methods", 'O', AZURE "/twins/d/modules/m/methods", METHOD},
     {"POST", "/gemel/v1/hubs", 'W', "/gemel/v1/hubs", EMPTY},
     {"GET", "/gemel/v1/hubs/{}", 'W', HUB, NULL},
     {"DELETE", "/gemel/v1/hubs/{}", 'W', "/gemel/v1/hubs/none", NULL},
