@@ -14,12 +14,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 64u
+#define BATCH PROCESS_NETLINK_BATCH
 #define MESSAGE_BYTES 256u /* a message has 76 today; a larger one would be cut, and skipped */
 #define ANSWER_WAIT_MS 1000
 
+/* Holds what rings between two looks; what finds no room there has rung already. */
+#define BELL_BUFFER_BYTES 4096
+
 struct process_netlink {
     int fd;
+    int bell_fd; /* gets each exec once more; or -1 */
     uint32_t lost_at_open;
     char bytes[BATCH][MESSAGE_BYTES];
 };
@@ -234,6 +238,31 @@ static enum err set_up(int fd, int buffer_bytes, unsigned events, struct why *wh
     return ERR_NONE;
 }
 
+static int open_socket(void)
+{
+    return socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+}
+
+/* The kernel sends to all who are bound, once one has asked. */
+static int open_bell(unsigned events)
+{
+    const struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
+    const int on = 1, bytes = BELL_BUFFER_BYTES;
+    unsigned exec = PROCESS_EVENT_BIT(PROCESS_EXEC);
+    if ((events & exec) == 0 || events == exec)
+        return -1;
+    int fd = open_socket();
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) == 0 &&
+        setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) == 0 &&
+        set_filter(fd, exec, false) &&
+        bind(fd, (const struct sockaddr *)&group, sizeof(group)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 enum err process_netlink_open(
     int buffer_bytes, unsigned events, struct process_netlink **ret_netlink, struct why *why)
 {
@@ -241,7 +270,7 @@ enum err process_netlink_open(
     if (netlink == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     enum err err = ERR_NONE;
-    netlink->fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+    netlink->fd = open_socket();
     if (netlink->fd < 0)
         err = refuse(why, "socket");
     else
@@ -254,6 +283,7 @@ enum err process_netlink_open(
         mem_free(netlink);
         return err;
     }
+    netlink->bell_fd = open_bell(events);
     *ret_netlink = netlink;
     return ERR_NONE;
 }
@@ -267,12 +297,29 @@ void process_netlink_close(struct process_netlink *netlink)
         /* Nothing to be done about it. */
     }
     close(netlink->fd);
+    if (netlink->bell_fd >= 0)
+        close(netlink->bell_fd);
     mem_free(netlink);
 }
 
 int process_netlink_fd(const struct process_netlink *netlink)
 {
     return netlink->fd;
+}
+
+int process_netlink_bell_fd(const struct process_netlink *netlink)
+{
+    return netlink->bell_fd;
+}
+
+void process_netlink_hush(struct process_netlink *netlink)
+{
+    enum { AT_ONCE = 16 };
+    struct mmsghdr none[AT_ONCE] = {0}; /* without room: what it says is read elsewhere */
+    if (netlink->bell_fd < 0)
+        return;
+    while (recvmmsg(netlink->bell_fd, none, AT_ONCE, MSG_DONTWAIT, NULL) == AT_ONCE)
+        ;
 }
 
 /* Tells a message; the filter lets nothing else through once it is in force. */
@@ -290,17 +337,17 @@ static void tell(const struct process_message *message, process_seen *seen, void
     }
 }
 
-bool process_netlink_read(struct process_netlink *netlink, process_seen *seen, void *self)
+size_t process_netlink_read(struct process_netlink *netlink, process_seen *seen, void *self)
 {
-    struct mmsghdr messages[BATCH] = {0};
+    struct mmsghdr messages[BATCH];
     struct iovec parts[BATCH];
     struct sockaddr_nl senders[BATCH];
     for (size_t i = 0; i < BATCH; i++) {
         parts[i] = (struct iovec){netlink->bytes[i], sizeof(netlink->bytes[i])};
-        messages[i].msg_hdr = (struct msghdr){.msg_name = &senders[i],
-            .msg_namelen = sizeof(senders[i]),
-            .msg_iov = &parts[i],
-            .msg_iovlen = 1};
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &senders[i],
+                                           .msg_namelen = sizeof(senders[i]),
+                                           .msg_iov = &parts[i],
+                                           .msg_iovlen = 1}};
     }
     int count = recvmmsg(netlink->fd, messages, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < count; i++) {
@@ -311,7 +358,7 @@ bool process_netlink_read(struct process_netlink *netlink, process_seen *seen, v
         while (process_message_next(&datagram, &message))
             tell(&message, seen, self);
     }
-    return count > 0;
+    return count < 0 ? 0 : (size_t)count;
 }
 
 uint32_t process_netlink_lost(const struct process_netlink *netlink)

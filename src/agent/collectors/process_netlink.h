@@ -39,9 +39,21 @@ void process_netlink_close(struct process_netlink *netlink); /* NULL is fine */
 /* For poll(). */
 int process_netlink_fd(const struct process_netlink *netlink);
 
+/*
+ * For poll() as well: wakes for the start of a program alone, which must be looked at before it
+ * ends, while forks and ends may wait for company. Each wake-up costs more than what it is for.
+ * What wakes it is also read by process_netlink_read(); process_netlink_hush() takes it away from
+ * here, before that. -1: there is none, as where nothing else is wanted.
+ */
+int process_netlink_bell_fd(const struct process_netlink *netlink);
+void process_netlink_hush(struct process_netlink *netlink);
+
+#define PROCESS_NETLINK_BATCH 64u
+
 /* Reads what is there, without waiting, and calls `seen` for each. Returns after one batch, so that
- * the caller can look elsewhere; false: nothing was there. */
-bool process_netlink_read(struct process_netlink *netlink, process_seen *seen, void *self);
+ * the caller can look elsewhere, how many messages that were: where they are fewer than a batch,
+ * there are no more. */
+size_t process_netlink_read(struct process_netlink *netlink, process_seen *seen, void *self);
 
 /* How many of them the kernel had to drop since the open, modulo 2^32. */
 uint32_t process_netlink_lost(const struct process_netlink *netlink);

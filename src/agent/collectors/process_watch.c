@@ -21,6 +21,9 @@
  * buffer has room for, and a bound where processes start without end. */
 #define LAST_BATCHES 1024u
 
+/* How long a fork or an end waits to be read together with others. */
+#define COMPANY_US 50000
+
 struct process_watch {
     struct process_watch_options options;
     struct process_netlink *netlink; /* this, or */
@@ -44,17 +47,28 @@ static bool wait_for(const struct process_watch *watch, int source_fd, int64_t t
     return !atomic_load(&watch->stopping);
 }
 
-static bool read_netlink(struct process_watch *watch)
+static size_t read_netlink(struct process_watch *watch)
 {
     return process_netlink_read(watch->netlink, watch->options.seen, watch->options.self);
 }
 
+/* Reads at every exec at once; of forks and ends the first wakes, and what follows it waits for an
+ * exec, or for so long. Everything is read in the order in which it happened. */
 static void watch_netlink(struct process_watch *watch)
 {
-    while (wait_for(watch, process_netlink_fd(watch->netlink), -1))
-        (void)read_netlink(watch);
+    const int any_fd = process_netlink_fd(watch->netlink);
+    const int bell_fd = process_netlink_bell_fd(watch->netlink);
+    size_t got = 0;
+    for (;;) {
+        bool quiet = got == 0 || bell_fd < 0;
+        int64_t pause_us = got == PROCESS_NETLINK_BATCH ? 0 : quiet ? -1 : COMPANY_US;
+        if (!wait_for(watch, quiet ? any_fd : bell_fd, pause_us))
+            break;
+        process_netlink_hush(watch->netlink);
+        got = read_netlink(watch);
+    }
     for (unsigned i = 0; i < LAST_BATCHES; i++)
-        if (!read_netlink(watch))
+        if (read_netlink(watch) == 0)
             break;
 }
 

@@ -225,6 +225,52 @@ static void forks_execs_and_ends_of_processes_are_told_and_none_of_threads(void 
     process_netlink_close(netlink);
 }
 
+static bool rings(const struct process_netlink *netlink)
+{
+    struct pollfd bell = {.fd = process_netlink_bell_fd(netlink), .events = POLLIN};
+    return poll(&bell, 1, 0) == 1;
+}
+
+static void the_bell_rings_for_an_exec_and_takes_nothing_away(void **state UNUSED)
+{
+    struct process_netlink *netlink = open_or_skip(4 << 20, EXECS | FORKS | EXITS);
+    struct watched watched = {.wanted = run_true()};
+    assert_true(rings(netlink));
+    process_netlink_hush(netlink);
+    while (process_netlink_read(netlink, note, &watched))
+        ;
+    assert_int_equal(watched.found, 3);
+    process_netlink_close(netlink);
+}
+
+/* Others start programs too, but not all the time. */
+static void the_bell_is_silent_at_forks_and_ends(void **state UNUSED)
+{
+    struct process_netlink *netlink = open_or_skip(4 << 20, EXECS | FORKS | EXITS);
+    bool silent = false;
+    for (unsigned i = 0; i < 1000 && !silent; i++) {
+        process_netlink_hush(netlink);
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        waitpid(pid, NULL, 0);
+        silent = !rings(netlink);
+    }
+    assert_true(silent);
+    process_netlink_close(netlink);
+}
+
+static void there_is_no_bell_where_execs_are_alone_or_not_wanted(void **state UNUSED)
+{
+    const unsigned events[] = {EXECS, FORKS, FORKS | EXITS};
+    for (size_t i = 0; i < COUNT_OF(events); i++) {
+        struct process_netlink *netlink = open_or_skip(1 << 20, events[i]);
+        assert_int_equal(process_netlink_bell_fd(netlink), -1);
+        process_netlink_hush(netlink);
+        process_netlink_close(netlink);
+    }
+}
+
 /* With a tiny buffer and another listener with a large one that counts everything. */
 static void what_the_kernel_drops_is_counted_to_the_last_exec(void **state UNUSED)
 {
@@ -284,6 +330,9 @@ int main(void)
         cmocka_unit_test(a_length_of_nothing_ends_the_reading),
         cmocka_unit_test(an_exec_is_told_once_and_forks_and_ends_are_not),
         cmocka_unit_test(forks_execs_and_ends_of_processes_are_told_and_none_of_threads),
+        cmocka_unit_test(the_bell_rings_for_an_exec_and_takes_nothing_away),
+        cmocka_unit_test(the_bell_is_silent_at_forks_and_ends),
+        cmocka_unit_test(there_is_no_bell_where_execs_are_alone_or_not_wanted),
         cmocka_unit_test(what_the_kernel_drops_is_counted_to_the_last_exec),
         cmocka_unit_test(after_a_loss_the_next_exec_is_told),
         cmocka_unit_test(without_memory_it_is_not_opened),
