@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum config_kind { CONFIG_NUMBER, CONFIG_SIZE, CONFIG_TEXT, CONFIG_LEVEL };
+enum config_kind { CONFIG_NUMBER, CONFIG_SIZE, CONFIG_TEXT, CONFIG_LEVEL, CONFIG_CHOICE };
 
 /* One row of hub_config.def. The number's C type is told by its size and sign. */
 struct config_row {
@@ -19,8 +19,8 @@ struct config_row {
     const char *unit;
     int64_t min;
     int64_t max;
-    int64_t number; /* the default */
-    const char *text;
+    int64_t number;   /* the default */
+    const char *text; /* the default; of a choice its words */
     const char *help;
 };
 
@@ -36,12 +36,15 @@ static const struct config_row rows[] = {
     {#section, #key, CONFIG_TEXT, PLACE(member), "", 0, 0, 0, text, help},
 #define LEVEL(section, key, member, level, help)                                                   \
     {#section, #key, CONFIG_LEVEL, PLACE(member), "", 0, 0, level, NULL, help},
+#define CHOICE(section, key, member, words, word, help)                                            \
+    {#section, #key, CONFIG_CHOICE, PLACE(member), "", 0, 0, word, words, help},
 #include "hub_config.def"
 #undef SECTION
 #undef NUMBER
 #undef SIZE
 #undef TEXT
 #undef LEVEL
+#undef CHOICE
 };
 
 static const struct {
@@ -53,12 +56,14 @@ static const struct {
 #define SIZE(...)
 #define TEXT(...)
 #define LEVEL(...)
+#define CHOICE(...)
 #include "hub_config.def"
 #undef SECTION
 #undef NUMBER
 #undef SIZE
 #undef TEXT
 #undef LEVEL
+#undef CHOICE
 };
 
 /* ---- writing a value into its place ---------------------------------------------------------- */
@@ -128,6 +133,30 @@ static bool read_number(enum config_kind kind, const char *text, int64_t *ret_va
     return false;
 }
 
+static struct span word_at(const struct config_row *row, int64_t place)
+{
+    struct span words = span_of(row->text);
+    struct span word = SPAN_NONE;
+    while (place-- >= 0 && span_cut(&words, ' ', &word)) {
+    }
+    return word;
+}
+
+static enum err put_choice(
+    struct hub_config *config, const struct config_row *row, const char *text, struct why *why)
+{
+    struct span words = span_of(row->text);
+    struct span word;
+    for (int64_t place = 0; span_cut(&words, ' ', &word); place++) {
+        if (!span_is(word, text))
+            continue;
+        put_number(config, row, place);
+        return ERR_NONE;
+    }
+    return fail(ERR_ARGUMENT, why, "%s.%s is \"%s\": allowed are %s", row->section, row->key, text,
+        row->text);
+}
+
 static enum err put_value(
     struct hub_config *config, const struct config_row *row, const char *text, struct why *why)
 {
@@ -141,6 +170,8 @@ static enum err put_value(
         put_number(config, row, level);
         return ERR_NONE;
     }
+    if (row->kind == CONFIG_CHOICE)
+        return put_choice(config, row, text, why);
     int64_t value = 0;
     if (!read_number(row->kind, text, &value) || value < row->min || value > row->max)
         return fail(ERR_ARGUMENT, why,
@@ -288,6 +319,8 @@ static void write_default(struct buf *out, const struct config_row *row)
         buf_add_text(out, row->text);
     else if (row->kind == CONFIG_LEVEL)
         buf_add_text(out, log_level_name((enum log_level)row->number));
+    else if (row->kind == CONFIG_CHOICE)
+        buf_add(out, word_at(row, row->number));
     else if (row->kind == CONFIG_SIZE)
         write_size(out, row->number);
     else
@@ -300,6 +333,8 @@ static void write_range(struct buf *out, const struct config_row *row)
         buf_add_format(out, "text, up to %zu bytes", row->size - 1);
     } else if (row->kind == CONFIG_LEVEL) {
         buf_add_text(out, "a level");
+    } else if (row->kind == CONFIG_CHOICE) {
+        buf_add_text(out, row->text);
     } else if (row->kind == CONFIG_SIZE) {
         write_size(out, row->min);
         buf_add_text(out, " to ");

@@ -15,6 +15,8 @@
 
 #define CONFIG_TEXT_SIZE 256
 
+enum log_format { LOG_AS_TEXT, LOG_AS_JSON };
+
 struct hub_config {
     struct {
         char address[CONFIG_TEXT_SIZE];
@@ -30,6 +32,7 @@ struct hub_config {
         unsigned keep_alive_seconds;
         unsigned http_idle_seconds;
         unsigned drain_seconds;
+        unsigned drain_notice_seconds;
         unsigned renew_days;
         unsigned subscriptions;
         size_t packet_bytes;
@@ -50,7 +53,13 @@ struct hub_config {
     struct service_limits limits;
     struct {
         enum log_level level;
+        unsigned format; /* of enum log_format */
     } log;
+    struct {
+        char address[CONFIG_TEXT_SIZE];
+        unsigned port;
+        char token_file[CONFIG_TEXT_SIZE];
+    } monitor;
     struct {
         char directory[CONFIG_TEXT_SIZE]; /* empty: where it was installed */
         unsigned hsts_seconds;

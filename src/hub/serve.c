@@ -4,7 +4,10 @@
 #include "bus.h"
 #include "certificate_keeper.h"
 #include "certificates.h"
+#include "data_directory.h"
 #include "gateway.h"
+#include "log_json.h"
+#include "monitor.h"
 #include "service.h"
 #include "store_sqlite.h"
 
@@ -45,6 +48,8 @@ struct server {
     struct bus *bus;
     struct service *service;
     struct certificate_keeper *keeper;
+    struct monitor *monitor;
+    struct buf metrics_token;
     sigset_t signals;
 };
 
@@ -230,15 +235,49 @@ static enum err open_service(struct server *server, struct why *why)
         .limits = server->config->limits,
         .mqtt_port = gateway_mqtt_port(server->gateway),
         .https_port = gateway_https_port(server->gateway),
+        .metrics_token = span_trim(buf_span(&server->metrics_token)),
         .cover_names = certificate_keeper_cover,
         .keeper = server->keeper,
     };
     return service_open(&options, &server->service, why);
 }
 
+#define TOKEN_MIN_BYTES 16u
+#define TOKEN_MAX_BYTES 256u
+
+static enum err read_metrics_token(struct server *server, struct why *why)
+{
+    const char *path = server->config->monitor.token_file;
+    if (path[0] == '\0')
+        return ERR_NONE;
+    enum err err = data_file_read(path[0] == '/' ? "" : ".", path, &server->metrics_token, why);
+    if (err != ERR_NONE)
+        return err;
+    struct span token = span_trim(buf_span(&server->metrics_token));
+    bool visible = token.len >= TOKEN_MIN_BYTES && token.len <= TOKEN_MAX_BYTES;
+    for (size_t i = 0; visible && i < token.len; i++)
+        visible = token.ptr[i] > ' ' && token.ptr[i] <= '~';
+    if (visible)
+        return ERR_NONE;
+    return fail(ERR_ARGUMENT, why,
+        "%s holds no token: it must be %u to %u visible ASCII characters (monitor.token_file)",
+        path, TOKEN_MIN_BYTES, TOKEN_MAX_BYTES);
+}
+
+static enum err start_monitor(struct server *server, struct why *why)
+{
+    const struct hub_config *config = server->config;
+    if (config->monitor.port == 0)
+        return ERR_NONE;
+    return monitor_start(
+        config->monitor.address, config->monitor.port, server->service, &server->monitor, why);
+}
+
 static enum err open_all(struct server *server, struct why *why)
 {
     enum err err = find_data(server, why);
+    if (err == ERR_NONE)
+        err = read_metrics_token(server, why);
     unsigned connections =
         err == ERR_NONE ? raise_file_limit(server->config->gateway.connections) : 0;
     if (err == ERR_NONE)
@@ -253,6 +292,8 @@ static enum err open_all(struct server *server, struct why *why)
         err = start_keeper(server, why);
     if (err == ERR_NONE)
         err = open_service(server, why);
+    if (err == ERR_NONE)
+        err = start_monitor(server, why);
     if (err == ERR_NONE)
         err = gateway_start(server->gateway, server->service, why);
     return err;
@@ -308,6 +349,20 @@ static void run(const struct server *server)
     log_info("hub", "%s: finishing what is in flight", number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
+/* Still serves, but says that it will not for long; a second signal ends that. */
+static void give_notice(const struct server *server)
+{
+    int64_t end = clock_mono_us(&clock_system) +
+                  (int64_t)server->config->gateway.drain_notice_seconds * 1000000;
+    service_begin_leaving(server->service);
+    while (clock_mono_us(&clock_system) < end) {
+        int number = wait_signal(server, TICK_NS);
+        if (number != 0 && number != SIGHUP)
+            return;
+        service_tick(server->service);
+    }
+}
+
 /* Waits for the gateway; false when it took longer, or (if `impatient`) a signal came. */
 static bool wait_drained(const struct server *server, unsigned seconds, bool impatient)
 {
@@ -334,6 +389,7 @@ static bool drain(const struct server *server)
 
 static void close_all(struct server *server)
 {
+    monitor_stop(server->monitor);
     certificate_keeper_free(server->keeper);
     gateway_close(server->gateway);
     if (server->service != NULL)
@@ -341,6 +397,8 @@ static void close_all(struct server *server)
     store_close(server->store);
     if (server->bus != NULL)
         bus_free(server->bus);
+    mem_wipe(server->metrics_token.ptr, server->metrics_token.len);
+    buf_done(&server->metrics_token);
 }
 
 int hub_serve(const struct serve_options *options)
@@ -348,12 +406,15 @@ int hub_serve(const struct serve_options *options)
     struct server server = {.config = options->config, .data_dir = options->data_dir};
     struct why why = {.text = ""};
     log_set_level(options->config->log.level);
+    if (options->config->log.format == LOG_AS_JSON)
+        log_set_writer(log_json_writer, NULL);
     block_signals(&server);
 
     enum err err = open_all(&server, &why);
     if (err == ERR_NONE) {
         say_ready(&server);
         run(&server);
+        give_notice(&server);
     } else {
         fprintf(stderr, "gemel-hub: %s\n", why_text(&why, err));
     }

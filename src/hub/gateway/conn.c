@@ -3,6 +3,7 @@
 
 #include "gateway_priv.h"
 #include "log.h"
+#include "metrics.h"
 #include "tls.h"
 #include "websocket.h"
 
@@ -39,6 +40,26 @@ static void ring_remove(struct conn *conn)
     conn->previous->next = conn->next;
 }
 
+/* ---- counting -------------------------------------------------------------------------------- */
+
+static unsigned kind_of(const struct conn *conn)
+{
+    if (conn->websocket != NULL)
+        return BY_WEBSOCKET;
+    return conn->protocol == &mqtt_protocol ? BY_MQTT : BY_HTTPS;
+}
+
+static void count_in(const struct conn *conn)
+{
+    metrics_add(METRIC_CONNECTIONS, kind_of(conn), 1);
+    metrics_add(METRIC_CONNECTIONS_OPEN, kind_of(conn), 1);
+}
+
+static void count_out(const struct conn *conn)
+{
+    metrics_add(METRIC_CONNECTIONS_OPEN, kind_of(conn), -1);
+}
+
 /* ---- coming and going ------------------------------------------------------------------------ */
 
 void conn_init(struct conn *conn, struct gateway_thread *thread,
@@ -70,6 +91,7 @@ static void depart(struct conn *conn)
 static void let_go(struct conn *conn)
 {
     struct conn *successor = conn->successor;
+    count_out(conn);
     ring_remove(conn);
     atomic_fetch_sub(&conn->thread->gateway->connections, 1);
     depart(conn);
@@ -83,6 +105,7 @@ void conn_accept(
     struct gateway *gateway = thread->gateway;
     if (atomic_fetch_add(&gateway->connections, 1) >= thread->limits->connections) {
         atomic_fetch_sub(&gateway->connections, 1);
+        metrics_add(METRIC_CONNECTIONS_REFUSED, BY_NOTHING, 1);
         close(fd);
         return;
     }
@@ -93,6 +116,7 @@ void conn_accept(
         return;
     }
     set_options(fd);
+    count_in(conn);
     ring_add(conn);
     wheel_set(&thread->wheel, &conn->timer,
         thread_tick_in(thread, (int64_t)thread->limits->handshake_seconds * 1000));
@@ -219,6 +243,8 @@ static void move_socket(struct conn *from, struct conn *to)
     to->phase = CONN_OPEN;
     to->paused = from->paused;
     lws_set_opaque_user_data(to->wsi, to);
+    count_in(to);
+    count_out(from);
     ring_add(to);
     ring_remove(from);
     if (to->due > 0)

@@ -2,6 +2,7 @@
 #include "mqtt_connect.h"
 
 #include "log.h"
+#include "metrics.h"
 #include "mqtt_ops.h"
 #include "mqtt_provision.h"
 #include "provision.h"
@@ -14,6 +15,7 @@
 struct connect_op {
     struct mail mail;
     struct mqtt_session *session;
+    int64_t began_us; /* mono time */
     struct connect_call connect;
 };
 
@@ -159,6 +161,7 @@ void mqtt_connect_farewell(struct mqtt_session *session)
 {
     if (session->provision != NULL)
         return;
+    metrics_add(METRIC_SESSIONS, BY_NOTHING, -1);
     if (session->will != NULL)
         mqtt_ops_will(session);
     service_disconnect(session->conn.thread->service, &session->identity, session->number);
@@ -204,6 +207,7 @@ static void accepted(struct mqtt_session *session, const struct connect_call *co
     if (session->state == MQTT_STATE_ASKING && !thread->draining &&
         take_identity(session, connect)) {
         mqtt_session_move(session, MQTT_STATE_LIVE);
+        metrics_add(METRIC_SESSIONS, BY_NOTHING, 1);
         mqtt_session_arm(session);
         send_connack(session, MQTT_CODE_ACCEPTED);
         if (session->filters != 0)
@@ -233,6 +237,8 @@ static void on_answer(struct gateway_thread *thread, struct mail *mail)
     struct connect_op *op = lws_container_of(mail, struct connect_op, mail);
     struct mqtt_session *session = op->session;
     thread->calls--;
+    metrics_request(REQUEST_CONNECT, err_row(op->connect.call.err)->http_status,
+        clock_mono_us(thread->clock) - op->began_us);
     if (op->connect.call.err == ERR_NONE)
         accepted(session, &op->connect);
     else
@@ -341,6 +347,7 @@ void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect 
     }
     op->mail.deliver = on_answer;
     op->session = session;
+    op->began_us = clock_mono_us(thread->clock);
     call_init(&op->connect.call, CONNECT_ARENA_BYTES, reply, op);
     session->lasting = !connect->clean_session;
 

@@ -2,6 +2,7 @@
 #include "mqtt_ops.h"
 
 #include "log.h"
+#include "metrics.h"
 
 /* After so many reads that were overtaken by a newer change the client is told to try later. */
 #define GET_ATTEMPTS 16
@@ -25,6 +26,7 @@ struct mqtt_op {
     bool done;
     bool waiting; /* a GET behind reports */
     unsigned attempts;
+    int64_t began_us; /* mono time */
     union {
         struct call call;
         struct event_call event;
@@ -109,6 +111,8 @@ static void begin_call(struct mqtt_op *op)
 {
     call_init(&op->call, op->session->conn.thread->limits->arena_bytes, reply, op);
     op->session->conn.thread->calls++;
+    if (op->began_us == 0)
+        op->began_us = clock_mono_us(op->session->conn.thread->clock);
     mqtt_session_hold(op->session);
 }
 
@@ -299,14 +303,30 @@ static bool answer(struct mqtt_op *op)
     return true;
 }
 
+static void count(const struct mqtt_op *op, const struct gateway_thread *thread)
+{
+    static const enum metrics_request requests[] = {
+        [OP_NOTHING] = REQUEST_OTHER,
+        [OP_EVENT] = REQUEST_EVENT,
+        [OP_WILL] = REQUEST_EVENT,
+        [OP_TWIN_GET] = REQUEST_TWIN_GET,
+        [OP_REPORT] = REQUEST_REPORT,
+        [OP_SUBSCRIBE] = REQUEST_SUBSCRIBE,
+    };
+    bool known = (size_t)op->kind < COUNT_OF(requests);
+    metrics_request(known ? requests[op->kind] : REQUEST_OTHER, err_row(op->call.err)->http_status,
+        clock_mono_us(thread->clock) - op->began_us);
+}
+
 static void on_reply(struct gateway_thread *thread, struct mail *mail)
 {
-    (void)thread;
     struct mqtt_op *op = lws_container_of(mail, struct mqtt_op, mail);
     struct mqtt_session *session = op->session;
     mqtt_session_hold(session);
 
     bool answered = session->state != MQTT_STATE_LIVE || answer(op);
+    if (answered)
+        count(op, thread);
     end_call(op);
     if (!answered && session->state == MQTT_STATE_LIVE) {
         start_get(op);

@@ -236,7 +236,7 @@ static enum err accept_anybody(struct rest *rest, struct why *why)
 /* What programs administer a server by. */
 static bool takes_password(const struct operation *operation)
 {
-    return operation->guard == GUARD_ADMINISTRATOR ||
+    return operation->guard == GUARD_ADMINISTRATOR || operation->guard == GUARD_METRICS ||
            (operation->guard == GUARD_GEMEL && operation->role == ROLE_ADMINISTRATOR);
 }
 

@@ -3,6 +3,7 @@
 #include "service_priv.h"
 
 #include "bag.h"
+#include "metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,8 @@ static void appended(struct store_job *job, enum err result)
 {
     struct event_call *call = (struct event_call *)job;
     struct why why = job->why;
+    if (result == ERR_NONE)
+        metrics_add(METRIC_EVENTS, 0, 1);
     if (result == ERR_NONE)
         bus_events_appended(call->call.service->options.bus, call->identity.hub_id, call->sequence);
     call_finish(&call->call, result, &why);

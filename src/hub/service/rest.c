@@ -480,6 +480,7 @@ void rest_finish(struct rest *rest, enum err err, const struct why *why)
             log_error("service", "%.*s %.*s failed: %s", SPAN_ARG(call->method),
                 SPAN_ARG(call->path), why_text(why, err));
     }
+    health_count(rest);
     call_finish(&call->call, err, why);
 }
 
@@ -550,6 +551,13 @@ static bool is_by_token(const struct rest *rest)
            (guard == GUARD_POLICY || guard == GUARD_DPS || guard == GUARD_GEMEL);
 }
 
+/* Runs without a store, and without anybody to be known. */
+static bool is_for_anybody(const struct rest *rest)
+{
+    enum rest_guard guard = rest->operation->guard;
+    return guard == GUARD_ANYBODY || (guard == GUARD_METRICS && health_knows_token(rest));
+}
+
 void service_rest(struct service *service, struct rest_call *call)
 {
     struct why why = {""};
@@ -565,7 +573,10 @@ void service_rest(struct service *service, struct rest_call *call)
         call_finish(&call->call, ERR_MEMORY, NULL);
         return;
     }
-    *rest = (struct rest){.call = call, .arena = &call->call.arena, .service = service};
+    *rest = (struct rest){.call = call,
+        .arena = &call->call.arena,
+        .service = service,
+        .began_us = clock_mono_us(service->options.clock)};
     call->call.work = rest;
     describe_caller(rest);
     enum err err = route(rest, &segments, &hub, &why);
@@ -577,13 +588,14 @@ void service_rest(struct service *service, struct rest_call *call)
             rest_finish(rest, err, &why);
         return;
     }
-    if (err == ERR_NONE && !is_by_token(rest)) {
+    bool open = err == ERR_NONE && is_for_anybody(rest);
+    if (err == ERR_NONE && !open && !is_by_token(rest)) {
         access_begin(rest, hub);
         return;
     }
-    if (err == ERR_NONE)
+    if (err == ERR_NONE && !open)
         err = accept_token(rest, &segments, &why);
-    if (err == ERR_NONE && rest->operation->access != ACCESS_NONE) {
+    if (err == ERR_NONE && !open && rest->operation->access != ACCESS_NONE) {
         rest_submit(rest);
         return;
     }

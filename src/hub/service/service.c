@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "methods.h"
+#include "metrics.h"
 #include "settings_doc.h"
 
 const struct service_limits service_limits_default = {
@@ -73,6 +74,15 @@ static void service_free(struct service *service)
     mem_free(service);
 }
 
+static bool name_operation(unsigned operation, const char **ret_method, const char **ret_path)
+{
+    if (operation >= rest_operation_count)
+        return false;
+    *ret_method = rest_operations[operation].method;
+    *ret_path = rest_operations[operation].path;
+    return true;
+}
+
 enum err service_open(
     const struct service_options *options, struct service **ret_service, struct why *why)
 {
@@ -106,6 +116,7 @@ enum err service_open(
     }
     must(pthread_mutex_init(&service->lock, NULL) == 0);
     must(pthread_cond_init(&service->idle, NULL) == 0);
+    metrics_name_operations(name_operation);
     bus_set_event_listener(options->bus, events_appended, service);
     bus_set_twin_listener(options->bus, watches_wake, service);
     *ret_service = service;
@@ -153,6 +164,7 @@ void service_tick(struct service *service)
     methods_release(service, false);
     events_prune(service);
     history_prune(service);
+    health_probe(service);
 }
 
 void service_release_parked(struct service *service)

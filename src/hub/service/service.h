@@ -78,8 +78,9 @@ struct service_options {
     struct bus *bus;
     const struct clock *clock;
     struct service_limits limits;
-    unsigned mqtt_port;  /* as clients reach it: told by GET /gemel/v1/about */
-    unsigned https_port; /* likewise */
+    unsigned mqtt_port;        /* as clients reach it: told by GET /gemel/v1/about */
+    unsigned https_port;       /* likewise */
+    struct span metrics_token; /* that opens GET /metrics; empty: none does. Stays. */
     /* Called after hubs came or went, before that is answered; NULL: nobody keeps a certificate. */
     void (*cover_names)(void *keeper, struct cover *cover);
     void *keeper;
@@ -94,6 +95,13 @@ void service_close(struct service *service);
 /* To be called about four times a second by one thread: ends long polls, prunes the event log and
  * the history of twins. */
 void service_tick(struct service *service);
+
+/* Says from now on that the server is about to stop: /readyz gets 503. */
+void service_begin_leaving(struct service *service);
+/* Whether clients may be sent here; `*ret_reason` is a word why not. Any thread. */
+bool service_is_ready(struct service *service, const char **ret_reason);
+/* Writes all metrics, in Prometheus' text format. Any thread. */
+void service_write_metrics(struct buf *out);
 
 /* Answers every parked long poll now: for a drain. */
 void service_release_parked(struct service *service);

@@ -21,6 +21,7 @@
 #include "sas.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- hubs.c: the hubs in memory ------------------------------------------------------------- */
 
@@ -98,6 +99,7 @@ struct method_table;
 
 struct service {
     struct service_options options;
+    atomic_bool leaving; /* told to stop: no longer ready */
     struct hub_cache hubs;
     struct password_pool *passwords;
 
@@ -108,6 +110,8 @@ struct service {
     bool draining;         /* nothing is parked any more */
     uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
     struct parked *parked; /* long polls */
+    bool probing;
+    int64_t probe_mono_us; /* when it is tried next whether the store can write again */
     int64_t prune_mono_us; /* when the event log is looked through next */
     bool pruning_history;
     int64_t history_mono_us; /* when the history is looked through next */
@@ -207,6 +211,8 @@ struct rest {
     struct service *service;
     const struct operation *operation;
     enum mirror mirror;
+    int64_t began_us;                          /* mono time */
+    bool counted;                              /* in the metrics */
     struct span arguments[REST_MAX_ARGUMENTS]; /* of the path, decoded; without the hub's name
                                                 * where the path begins with /gemel/v1/hubs/{} */
     enum proof proof;
@@ -252,6 +258,8 @@ enum rest_guard {
     GUARD_HUB,           /* a session with the role for the hub of the path's first argument */
     GUARD_SESSION,       /* a session, also one whose password must be changed first */
     GUARD_OPEN,          /* nobody has signed in yet */
+    GUARD_ANYBODY,       /* tells nothing that needs a guard; runs without a store */
+    GUARD_METRICS,       /* the token of monitor.token_file, or as GUARD_ADMINISTRATOR */
 };
 
 struct operation {
@@ -485,6 +493,15 @@ void watch_table_free(struct watch_table *table); /* NULL is fine */
 void watches_release(struct service *service, bool all);
 /* The bus's listener: who watches this twin looks again. */
 void watches_wake(void *service, int64_t hub_id, struct span device_id, struct span module_id);
+
+/* ---- health.c ------------------------------------------------------------------------------- */
+
+/* Whether the call shows the token for metrics. */
+bool health_knows_token(const struct rest *rest);
+/* Tries, now and then, whether a store that failed can write again. */
+void health_probe(struct service *service);
+/* Counts a call that is answered, once. */
+void health_count(struct rest *rest);
 
 /* ---- event_log.c ---------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "clock.h"
 #include "job_queue.h"
 #include "log.h"
+#include "metrics.h"
 #include "sqlite_priv.h"
 
 #include <errno.h>
@@ -93,10 +95,45 @@ static void roll_back(struct sqlite_conn *conn)
 
 static enum err commit(struct sqlite_conn *conn, struct why *why)
 {
+    int64_t began_us = clock_mono_us(&clock_system);
     enum err err = sqlite_conn_run(conn, SQL_COMMIT, why);
+    metrics_observe(
+        METRIC_STORE_COMMIT_SECONDS, BY_NOTHING, clock_mono_us(&clock_system) - began_us);
     if (err != ERR_NONE)
         roll_back(conn);
     return err;
+}
+
+/* The version of the user is nobody's; SQLite writes only what is not there already. */
+static enum err sqlite_probe(struct store_txn *base)
+{
+    struct sqlite_txn *txn = (struct sqlite_txn *)base;
+    txn->wrote = true;
+    enum err err = sqlite_conn_run(txn->conn, SQL_PROBE_ODD, base->why);
+    return err == ERR_NONE ? sqlite_conn_run(txn->conn, SQL_PROBE_EVEN, base->why) : err;
+}
+
+/* ---- whether the medium takes what is written ------------------------------------------------ */
+
+static bool is_of_the_medium(enum err err)
+{
+    return err == ERR_IO || err == ERR_STORAGE_FULL || err == ERR_CORRUPT;
+}
+
+static void note_write(struct sqlite_store *store, enum err err, bool wrote)
+{
+    if (is_of_the_medium(err)) {
+        metrics_add(METRIC_STORE_FAILURES, BY_NOTHING, 1);
+        store->base.cannot_write = true;
+    } else if (err == ERR_NONE && wrote && store->base.cannot_write) {
+        store->base.cannot_write = false;
+    }
+}
+
+static void begin_jobs(unsigned access, size_t count)
+{
+    metrics_add(METRIC_STORE_QUEUE, access, -(int64_t)count);
+    metrics_add(METRIC_STORE_JOBS, access, (int64_t)count);
 }
 
 /* ---- the writer ------------------------------------------------------------------------------ */
@@ -114,8 +151,10 @@ static bool run_together(struct sqlite_store *store, struct store_job *first)
         return false;
     struct sqlite_txn txn = txn_of(conn, true);
     size_t count = 0;
+    bool wrote = false;
     for (struct store_job *job = first; job != NULL; job = job->next) {
         enum err err = run_job(&txn, job);
+        wrote = wrote || txn.wrote;
         store->results[count++] = err;
         if ((err != ERR_NONE && txn.wrote) || sqlite3_get_autocommit(conn->db)) {
             roll_back(conn);
@@ -124,6 +163,7 @@ static bool run_together(struct sqlite_store *store, struct store_job *first)
     }
     if (commit(conn, &why) != ERR_NONE)
         return false;
+    note_write(store, ERR_NONE, wrote);
     count = 0;
     for (struct store_job *job = first; job != NULL;) {
         struct store_job *next = job->next;
@@ -137,14 +177,17 @@ static void run_alone(struct sqlite_store *store, struct store_job *job)
 {
     struct sqlite_conn *conn = &store->writer;
     enum err err = sqlite_conn_run(conn, SQL_BEGIN_WRITE, &job->why);
+    bool wrote = false;
     if (err == ERR_NONE) {
         struct sqlite_txn txn = txn_of(conn, true);
         err = run_job(&txn, job);
+        wrote = txn.wrote;
         if (err == ERR_NONE)
             err = commit(conn, &job->why);
         else
             roll_back(conn);
     }
+    note_write(store, err, wrote);
     job->done(job, err);
 }
 
@@ -189,6 +232,7 @@ static void *writer_main(void *argument)
         size_t count = job_queue_take(&store->writes, store->options.group_jobs, &first);
         if (count == 0)
             return NULL;
+        begin_jobs(BY_WRITE, count);
         if (count == 1 || !run_together(store, first)) {
             for (struct store_job *job = first; job != NULL;) {
                 struct store_job *next = job->next;
@@ -245,6 +289,7 @@ static void *reader_main(void *argument)
     struct reader *reader = argument;
     struct store_job *job = NULL;
     while (job_queue_take(&reader->store->reads, 1, &job) > 0) {
+        begin_jobs(BY_READ, 1);
         enum err err = sqlite_conn_run(&reader->conn, SQL_BEGIN_READ, &job->why);
         if (err == ERR_NONE) {
             struct sqlite_txn txn = txn_of(&reader->conn, false);
@@ -259,7 +304,10 @@ static void *reader_main(void *argument)
 static void sqlite_submit(struct store *base, enum store_access access, struct store_job *job)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
+    unsigned kind = access == STORE_WRITE ? BY_WRITE : BY_READ;
+    metrics_add(METRIC_STORE_QUEUE, kind, 1);
     if (!job_queue_put(access == STORE_WRITE ? &store->writes : &store->reads, job)) {
+        metrics_add(METRIC_STORE_QUEUE, kind, -1);
         why_set(&job->why, "the store is closing");
         job->done(job, ERR_UNAVAILABLE);
     }
@@ -421,6 +469,7 @@ static const struct store_driver driver = {
     .name = "sqlite",
     .submit = sqlite_submit,
     .close = sqlite_close,
+    .probe = sqlite_probe,
     .hub_list = sqlite_hub_list,
     .hub_put = sqlite_hub_put,
     .hub_delete = sqlite_hub_delete,

@@ -17,6 +17,11 @@ void store_close(struct store *store)
         store->driver->close(store);
 }
 
+bool store_can_write(const struct store *store)
+{
+    return !store->cannot_write;
+}
+
 /* ---- a job that somebody waits for ----------------------------------------------------------- */
 
 struct awaited_job {
@@ -64,6 +69,12 @@ enum err store_run(struct store *store, enum store_access access, struct store_j
 }
 
 /* ---- the typed functions --------------------------------------------------------------------- */
+
+enum err store_probe(struct store_txn *txn)
+{
+    must(txn->writable);
+    return txn->driver->probe(txn);
+}
 
 enum err store_hub_list(
     struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs, size_t *ret_count)

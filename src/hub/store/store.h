@@ -41,6 +41,12 @@ void store_submit(struct store *store, enum store_access access, struct store_jo
  * only. */
 enum err store_run(struct store *store, enum store_access access, struct store_job *job) MUST_USE;
 
+/* Whether the medium took the last transaction that wrote. Any thread. */
+bool store_can_write(const struct store *store);
+
+/* Writes something that nobody reads: whether the medium takes it. */
+enum err store_probe(struct store_txn *txn) MUST_USE;
+
 /* Finishes what is queued, stops the threads, closes. NULL is fine. */
 void store_close(struct store *store);
 

@@ -10,10 +10,14 @@
 
 #include "store.h"
 
+#include <stdatomic.h>
+
 struct store_driver {
     const char *name;
     void (*submit)(struct store *store, enum store_access access, struct store_job *job);
     void (*close)(struct store *store);
+
+    enum err (*probe)(struct store_txn *txn);
 
     enum err (*hub_list)(struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs,
         size_t *ret_count);
@@ -124,6 +128,7 @@ struct store_driver {
 
 struct store {
     const struct store_driver *driver;
+    atomic_bool cannot_write; /* kept by the driver: the last transaction was not taken */
 };
 
 struct store_txn {
