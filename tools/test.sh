@@ -68,6 +68,18 @@ cross_tests() {
     done
 }
 
+# The packages that scenario/packages installs on a machine of its own, which only root can make.
+package_build() {
+    test_name=scenario/packages
+    case $test_name in
+    *"$1"*) ;;
+    *) return 0 ;;
+    esac
+    [ "$(id -u)" = 0 ] || return 0
+    step "building the Debian packages" package sh "$ROOT/tools/package.sh" "$ROOT/build/packages" || true
+    export GEMEL_PACKAGES="$ROOT/build/packages"
+}
+
 # node_tests BUILD FILTER [FILE…]: whole processes run in a network of their own where that is
 # allowed: they get the ports 443 and 8883 and meet nothing else that runs here.
 node_tests() {
@@ -100,6 +112,7 @@ run_tests() {
     fi
     meson_tests asan "unit, contract and fuzz-corpus tests" "$filter"
     cross_tests "$filter"
+    package_build "$filter"
     say "scenario and conformance tests ..."
     node_tests asan "$filter" || true
     thread_tests "$filter"

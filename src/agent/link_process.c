@@ -5,6 +5,7 @@
 #include "log.h"
 #include "notify.h"
 #include "paho.h"
+#include "privileges.h"
 #include "remote.h"
 #include "run.h"
 
@@ -55,6 +56,8 @@ int agent_link(const char *socket_path)
     struct remote_server *server = NULL;
     mallopt(M_ARENA_MAX, 1); /* as in agent_run() */
     signal(SIGPIPE, SIG_IGN);
+    privileges_enclose();
+    privileges_limit(0);
     int signal_fd = open_signals();
     enum err err =
         signal_fd < 0 ? fail(ERR_IO, &why, "signalfd: %s", strerror(errno)) : paho_new(&paho, &why);

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define CONFIG_DIR "/etc/gemel-agent"
@@ -361,17 +360,9 @@ static void fill_standard_streams(void)
         close(fd);
 }
 
-/* A dump of this process would hold keys, and what others' processes said of themselves. */
-static void leave_no_core(void)
-{
-    const struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none);
-}
-
 int main(int argc, char **argv)
 {
     fill_standard_streams();
-    leave_no_core();
     const char *word = argc < 2 ? "" : argv[1];
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return print_help();

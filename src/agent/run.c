@@ -12,12 +12,14 @@
 #include "notify.h"
 #include "outbox.h"
 #include "paho.h"
+#include "privileges.h"
 #include "remote.h"
 #include "sender.h"
 #include "status.h"
 #include "uplink.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -62,6 +64,8 @@ struct agent {
     unsigned level_before; /* of the budget, when the settings in force came */
     int64_t watchdog_us;
     int64_t watchdog_due_us;
+    uint64_t base_rights; /* for files of another user's */
+    uint64_t rights;      /* of the collectors in force */
     bool connected;
     bool stopping;
     bool closing;
@@ -84,6 +88,26 @@ static uint32_t random_word(void)
     while (getrandom(&word, sizeof(word), 0) != (ssize_t)sizeof(word))
         ;
     return word;
+}
+
+/* ---- rights ---- */
+
+static bool is_foreign(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_uid != geteuid();
+}
+
+/* Root by hand may be sent to directories of the agent's user: then it needs what root has beyond
+ * the owner's rights. */
+static void limit_rights(struct agent *agent)
+{
+    const struct run_options *options = agent->options;
+    if (is_foreign(options->state_dir))
+        agent->base_rights |= PRIVILEGE(CAP_DAC_OVERRIDE);
+    if (is_foreign(options->config_dir))
+        agent->base_rights |= PRIVILEGE(CAP_DAC_READ_SEARCH);
+    privileges_limit(agent->base_rights | collectors_capabilities(NULL));
 }
 
 /* ---- the state directory ---- */
@@ -167,7 +191,12 @@ static enum err on_apply(
     void *self, const struct settings *settings, const char **ret_field, struct why *why)
 {
     struct agent *agent = self;
+    /* What starts needs its rights, what still runs its own. */
+    privileges_use(agent->base_rights | agent->rights | collectors_capabilities(settings));
     enum err err = collectors_apply(agent->collectors, settings, ret_field, why);
+    if (err == ERR_NONE)
+        agent->rights = collectors_capabilities(settings);
+    privileges_use(agent->base_rights | agent->rights);
     if (err != ERR_NONE)
         return err;
     outbox_set_timeout(agent->outbox,
@@ -404,6 +433,7 @@ static bool build_status(const struct agent *agent, struct arena *arena, struct 
               json_set_int(arena, object, "pid", getpid()) &&
               json_set_int(arena, object, "uptime_seconds",
                   (now_of(agent) - agent->started_us) / SECOND_US) &&
+              privileges_status(arena, object) &&
               uplink_status(agent->uplink, arena, object) == ERR_NONE &&
               add_budget(agent, arena, object) && add_outbox(agent, arena, object) &&
               collectors_status(agent->collectors, arena, collectors) == ERR_NONE &&
@@ -602,6 +632,8 @@ int agent_run(const struct run_options *options)
      * than waiting for one another costs time. */
     mallopt(M_ARENA_MAX, 1);
     signal(SIGPIPE, SIG_IGN); /* before the first line of the log, which nobody may read */
+    privileges_enclose();
+    limit_rights(&agent);
     agent.started_us = now_of(&agent);
     budget_init(&agent.budget, agent.clock, NULL, NULL);
     struct settings defaults; /* until there are settings, what the log collector does by itself */

@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -407,6 +408,7 @@ const struct collector baseline_collector = {
     .part = PART_BASELINE,
     .disabled = SETTING_BASELINE_DISABLED,
     .frequency = SETTING_BASELINE_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH | UINT64_C(1) << CAP_SYS_PTRACE,
     .snapshot = true,
     .new = baseline_new,
     .free = baseline_free,

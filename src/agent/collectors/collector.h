@@ -92,8 +92,9 @@ struct collector {
     enum setting_id disabled;  /* its ..._Disabled */
     enum setting_id frequency; /* its ..._MessageFrequency */
     bool snapshot;
-    bool resumes; /* what waited when the agent was killed is read, and seen, again */
-    bool light;   /* costs next to nothing: its interval stays when the agent is over its budget */
+    uint64_t capabilities; /* that it makes use of where it has them: bits of CAP_… */
+    bool resumes;          /* what waited when the agent was killed is read, and seen, again */
+    bool light; /* costs next to nothing: its interval stays when the agent is over its budget */
 
     /* Required when there is any state; `state` is NULL otherwise. */
     enum err (*new)(const struct collectors_options *options, void **ret_state, struct why *why);

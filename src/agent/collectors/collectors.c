@@ -59,6 +59,15 @@ const struct collector *collectors_at(size_t at)
     return at < COUNT_OF(all) ? all[at] : NULL;
 }
 
+uint64_t collectors_capabilities(const struct settings *settings)
+{
+    uint64_t capabilities = 0;
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (settings == NULL || !settings_bool(settings, all[i]->disabled))
+            capabilities |= all[i]->capabilities;
+    return capabilities;
+}
+
 static const char *text_or(const char *text, const char *otherwise)
 {
     return text == NULL ? otherwise : text;

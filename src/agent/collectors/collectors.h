@@ -54,6 +54,10 @@ struct collectors_options {
     struct collector_gate *gate;
 };
 
+/* The capabilities (bits of CAP_…) that collectors make use of: all there are (`settings` NULL), or
+ * those that are switched on. */
+uint64_t collectors_capabilities(const struct settings *settings);
+
 /* Takes a copy of the options; the clock and the texts must live as long as the collectors. */
 enum err collectors_new(const struct collectors_options *options,
     struct collectors **ret_collectors, struct why *why) MUST_USE;

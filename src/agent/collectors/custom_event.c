@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -378,6 +379,7 @@ const struct collector custom_event_collector = {
     .part = PART_CUSTOM_EVENT,
     .disabled = SETTING_CUSTOM_EVENT_DISABLED,
     .frequency = SETTING_CUSTOM_EVENT_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_CHOWN,
     .new = custom_event_new,
     .free = custom_event_free,
     .start = start,

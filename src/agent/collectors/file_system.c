@@ -10,6 +10,7 @@
 #include "file_watch.h"
 #include "log.h"
 
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/inotify.h>
 
@@ -249,6 +250,7 @@ const struct collector file_system_collector = {
     .part = PART_FILE_SYSTEM,
     .disabled = SETTING_FILE_SYSTEM_DISABLED,
     .frequency = SETTING_FILE_SYSTEM_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH,
     .new = file_system_new,
     .free = file_system_free,
     .start = start,

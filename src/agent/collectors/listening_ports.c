@@ -12,6 +12,7 @@
 #include "socket_diag.h"
 #include "users.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -263,6 +264,7 @@ const struct collector listening_ports_collector = {
     .part = PART_LISTENING_PORTS,
     .disabled = SETTING_LISTENING_PORTS_DISABLED,
     .frequency = SETTING_LISTENING_PORTS_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_SYS_PTRACE,
     .snapshot = true,
     .new = listening_ports_new,
     .free = mem_free,

@@ -12,6 +12,8 @@
 #include "log.h"
 #include "login_reader.h"
 
+#include <linux/capability.h>
+
 #define PART "login"
 
 /* A payload without its texts, whose bytes may take six each. */
@@ -303,6 +305,7 @@ const struct collector login_collector = {
     .part = PART_LOGIN,
     .disabled = SETTING_LOGIN_DISABLED,
     .frequency = SETTING_LOGIN_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH,
     .resumes = true,
     .new = login_new,
     .free = login_free,

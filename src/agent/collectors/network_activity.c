@@ -10,6 +10,7 @@
 #include "network_watch.h"
 #include "users.h"
 
+#include <linux/capability.h>
 #include <string.h>
 
 struct network_activity {
@@ -331,6 +332,8 @@ const struct collector network_activity_collector = {
     .part = PART_NETWORK_ACTIVITY,
     .disabled = SETTING_NETWORK_ACTIVITY_DISABLED,
     .frequency = SETTING_NETWORK_ACTIVITY_MESSAGE_FREQUENCY,
+    .capabilities =
+        UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_SYS_PTRACE,
     .new = network_activity_new,
     .free = network_activity_free,
     .start = start,

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "peripherals.h"
 
+#include <linux/capability.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -234,6 +235,7 @@ const struct collector peripheral_collector = {
     .part = PART_PERIPHERAL,
     .disabled = SETTING_PERIPHERAL_DISABLED,
     .frequency = SETTING_PERIPHERAL_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_NET_ADMIN,
     .new = peripheral_new,
     .free = peripheral_free,
     .start = start,

@@ -21,6 +21,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -469,6 +470,8 @@ const struct collector process_collector = {
     .part = PART_PROCESS,
     .disabled = SETTING_PROCESS_DISABLED,
     .frequency = SETTING_PROCESS_MESSAGE_FREQUENCY,
+    .capabilities =
+        UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_SYS_NICE,
     .new = process_new,
     .free = process_free,
     .start = start,

@@ -13,6 +13,7 @@
 #include "smbios.h"
 
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -296,6 +297,7 @@ const struct collector system_information_collector = {
     .part = PART_SYSTEM_INFORMATION,
     .disabled = SETTING_SYSTEM_INFORMATION_DISABLED,
     .frequency = SETTING_SYSTEM_INFORMATION_MESSAGE_FREQUENCY,
+    .capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH,
     .snapshot = true,
     .new = system_information_new,
     .free = system_information_free,
