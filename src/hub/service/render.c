@@ -213,9 +213,9 @@ const char *auth_name(enum auth_type auth)
     return auth_names[auth];
 }
 
-static void write_thumbprints(const struct identity *identity, struct buf *out)
+void write_thumbprints(const struct identity *identity, struct buf *out)
 {
-    buf_add_text(out, "\"x509Thumbprint\":{\"primaryThumbprint\":");
+    buf_add_text(out, "{\"primaryThumbprint\":");
     if (identity->primary_thumbprint.len > 0)
         json_write_string(identity->primary_thumbprint, out);
     else
@@ -232,7 +232,7 @@ static void write_authentication(const struct identity *identity, bool with_keys
     else
         buf_add_text(out, "null");
     write_text_or_null(out, "secondaryKey", with_keys ? identity->secondary_key : SPAN_NONE);
-    buf_add_text(out, "},");
+    buf_add_text(out, "},\"x509Thumbprint\":");
     write_thumbprints(identity, out);
     buf_add_format(out, ",\"type\":\"%s\"}", auth_name(identity->auth));
 }
@@ -317,7 +317,7 @@ void write_twin(const struct identity *identity, const struct twin_doc *twin, st
     write_time_member(out, "lastActivityTime", identity->last_activity_us);
     buf_add_text(out, ",\"cloudToDeviceMessageCount\":0");
     write_text_member(out, "authenticationType", span_of(auth_name(identity->auth)));
-    buf_add_byte(out, ',');
+    buf_add_text(out, ",\"x509Thumbprint\":");
     write_thumbprints(identity, out);
     write_text_member(out, "modelId", identity->model_id);
     buf_add_format(out, ",\"version\":%lld", (long long)twin->version);

@@ -469,6 +469,8 @@ void rest_finish(struct rest *rest, enum err err, const struct why *why)
 {
     struct rest_call *call = rest->call;
     drop_effects(rest);
+    if (rest->release != NULL)
+        rest->release(rest);
     if (rest->access != NULL)
         access_end(rest, err, why);
     if (err != ERR_NONE) {

@@ -8,6 +8,8 @@
 
 const struct service_limits service_limits_default = {
     .twin = TWIN_LIMITS_DEFAULT,
+    .query =
+        {.bytes = 8192, .depth = 32, .terms = 500, .seconds = 30, .running = 32, .groups = 10000},
     .request_bytes = 1024 * 1024,
     .event_bytes = 256 * 1024,
     .method_bytes = 128 * 1024,

@@ -42,8 +42,19 @@ struct access_limits {
     unsigned audit_items;          /* in a page: 1000 */
 };
 
+/* Of POST /devices/query. */
+struct query_bounds {
+    size_t bytes;     /* of the text: 8192 */
+    unsigned depth;   /* of nesting: 32 */
+    unsigned terms;   /* 500 */
+    unsigned seconds; /* 30 */
+    unsigned running; /* at a time: 32 */
+    size_t groups;    /* of one query: 10,000 */
+};
+
 struct service_limits {
     struct twin_limits twin;
+    struct query_bounds query;
     size_t request_bytes;        /* a REST body: 1 MiB */
     size_t event_bytes;          /* a device-to-cloud message: 256 KiB */
     size_t method_bytes;         /* payload and answer of a direct method: 128 KiB */

@@ -106,6 +106,7 @@ struct service {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t idle;  /* own_jobs became 0 */
     unsigned own_jobs;    /* jobs that no call stands behind */
+    unsigned queries;     /* that run */
     bool pruning;
     bool draining;         /* nothing is parked any more */
     uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
@@ -234,6 +235,8 @@ struct rest {
     struct cover cover;     /* its names, if run() changed the hubs */
     /* Set by run when it found nothing and the call waits: is called in place of the reply. */
     void (*park)(struct rest *rest);
+    /* Set by prepare when it took what must be given back: is called before the reply. */
+    void (*release)(struct rest *rest);
 };
 
 typedef enum err rest_step(struct rest *rest);
@@ -409,6 +412,8 @@ void write_time_member(struct buf *out, const char *name, int64_t wall_us);
 /* "sas", "selfSigned", … */
 const char *auth_name(enum auth_type auth);
 
+/* {"primaryThumbprint":…,"secondaryThumbprint":…} */
+void write_thumbprints(const struct identity *identity, struct buf *out);
 void write_identity(const struct identity *identity, bool with_keys, struct buf *out);
 void write_twin(const struct identity *identity, const struct twin_doc *twin, struct buf *out);
 

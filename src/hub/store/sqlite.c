@@ -402,7 +402,7 @@ static enum err open_connections(struct sqlite_store *store, struct why *why)
     const struct sqlite_options *options = &store->options;
     enum err err = sqlite_conn_open(&store->writer, options, true, why);
     if (err == ERR_NONE)
-        err = sqlite_schema_update(store->writer.db, why);
+        err = sqlite_schema_update(&store->writer, why);
     if (err == ERR_NONE)
         err = limit_size(store, why);
     if (err == ERR_NONE)
@@ -517,6 +517,8 @@ static const struct store_driver driver = {
     .history_prune = sqlite_history_prune,
     .device_table = sqlite_device_table,
     .device_total = sqlite_device_total,
+    .twin_scan = sqlite_twin_scan,
+    .twin_count = sqlite_twin_count,
     .event_append = sqlite_event_append,
     .event_read = sqlite_event_read,
     .event_next = sqlite_event_next,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sqlite_priv.h"
 
-/* In the order of IDENTITY_COLUMNS; texts are borrowed until the next row. */
-static void read_identity(struct query *query, struct identity *ret_identity)
+void sqlite_read_identity(struct query *query, struct identity *ret_identity)
 {
     /* No initializer: the members of one may be evaluated in any order. */
     ret_identity->device_id = query_span(query);
@@ -56,7 +55,7 @@ enum err sqlite_identity_get(struct store_txn *txn, struct arena *arena, int64_t
     if (err != ERR_NONE)
         return err;
     struct identity identity;
-    read_identity(&query, &identity);
+    sqlite_read_identity(&query, &identity);
     if (!copy_texts(arena, &identity))
         return ERR_MEMORY;
     *ret_identity = identity;
@@ -157,7 +156,7 @@ static enum err visit_one(
     struct store_txn *txn, struct query *query, bool with_twin, identity_visitor *visit, void *self)
 {
     struct identity identity;
-    read_identity(query, &identity);
+    sqlite_read_identity(query, &identity);
     if (!with_twin)
         return visit(self, &identity, NULL);
     struct twin_doc twin;

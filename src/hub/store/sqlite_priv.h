@@ -48,7 +48,7 @@ enum err sqlite_conn_run(struct sqlite_conn *conn, enum sql sql, struct why *why
 enum err sqlite_error(sqlite3 *db, int code, struct why *why);
 
 /* Brings an open database up to the newest step. */
-enum err sqlite_schema_update(sqlite3 *db, struct why *why) MUST_USE;
+enum err sqlite_schema_update(struct sqlite_conn *conn, struct why *why) MUST_USE;
 
 struct query {
     struct sqlite_txn *txn;
@@ -141,6 +141,8 @@ enum err sqlite_identity_update(
     struct store_txn *txn, int64_t hub_id, const struct identity *identity);
 enum err sqlite_identity_delete(
     struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id);
+/* In the order of IDENTITY_COLUMNS; texts are borrowed until the next row. */
+void sqlite_read_identity(struct query *query, struct identity *ret_identity);
 enum err sqlite_identity_list(struct store_txn *txn, int64_t hub_id,
     const struct identity_range *range, identity_visitor *visit, void *self);
 enum err sqlite_identity_count(struct store_txn *txn, int64_t hub_id, struct span device_id,
@@ -157,7 +159,8 @@ enum err sqlite_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub
     struct span device_id, struct span module_id, struct twin_doc *ret_twin);
 enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, const struct twin_doc *twin, int64_t expected_version);
-/* The twin of an identity by its row number; ERR_NOT_FOUND. Borrowed from `query`. */
+/* The twin of an identity by its row number, for TWIN_OF or TWIN_VALUES_OF; ERR_NOT_FOUND. Borrowed
+ * from `query`. */
 enum err sqlite_twin_of(struct query *query, int64_t identity, struct twin_doc *ret_twin);
 
 enum err sqlite_history_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
@@ -173,6 +176,19 @@ enum err sqlite_device_table(struct store_txn *txn, int64_t hub_id,
     const struct device_range *range, struct span state_of, device_visitor *visit, void *self);
 enum err sqlite_device_total(
     struct store_txn *txn, int64_t hub_id, const struct device_range *range, uint64_t *ret_total);
+
+enum err sqlite_twin_scan(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
+    identity_visitor *visit, void *self);
+enum err sqlite_twin_count(
+    struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan, uint64_t *ret_count);
+
+/* sqlite_tag.c: the index of tags. */
+enum err sqlite_tag_format(struct buf *out, const struct tag_match *tag) MUST_USE;
+/* Puts the tags of an identity, all of them, in place of those that it had. */
+enum err sqlite_tag_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, struct span tags) MUST_USE;
+/* Those of every identity: for the schema step that makes the index. */
+enum err sqlite_tag_fill(struct store_txn *txn) MUST_USE;
 
 enum err sqlite_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);

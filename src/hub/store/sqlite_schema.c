@@ -6,6 +6,8 @@
 /* "GEML" in the file's header: tells our databases from others, also for file(1). */
 #define APPLICATION_ID 0x47454D4C
 
+#define STEP_OF_TAGS 7
+
 struct schema_step {
     int number;
     const char *what;
@@ -43,8 +45,16 @@ static enum err run(sqlite3 *db, const char *sql, struct why *why)
     return code == SQLITE_OK ? ERR_NONE : sqlite_error(db, code, why);
 }
 
-static enum err take_step(sqlite3 *db, const struct schema_step *step, struct why *why)
+/* What a step cannot say in SQL. */
+static enum err fill(struct sqlite_conn *conn, int number, struct why *why)
 {
+    struct sqlite_txn txn = {.base = {.why = why, .writable = true}, .conn = conn};
+    return number == STEP_OF_TAGS ? sqlite_tag_fill(&txn.base) : ERR_NONE;
+}
+
+static enum err take_step(struct sqlite_conn *conn, const struct schema_step *step, struct why *why)
+{
+    sqlite3 *db = conn->db;
     char noted[160];
     snprintf(noted, sizeof(noted),
         "INSERT INTO schema_step (number, taken_s) VALUES (%d, unixepoch())", step->number);
@@ -52,6 +62,8 @@ static enum err take_step(sqlite3 *db, const struct schema_step *step, struct wh
     if (err != ERR_NONE)
         return err;
     err = run(db, step->sql, why);
+    if (err == ERR_NONE)
+        err = fill(conn, step->number, why);
     if (err == ERR_NONE)
         err = run(db, noted, why);
     if (err == ERR_NONE)
@@ -76,8 +88,9 @@ static enum err found_schema(sqlite3 *db, struct why *why)
     return run(db, sql, why);
 }
 
-enum err sqlite_schema_update(sqlite3 *db, struct why *why)
+enum err sqlite_schema_update(struct sqlite_conn *conn, struct why *why)
 {
+    sqlite3 *db = conn->db;
     int64_t tables = 0;
     int64_t application = 0;
     int64_t taken = 0;
@@ -97,6 +110,6 @@ enum err sqlite_schema_update(sqlite3 *db, struct why *why)
             (long long)taken, store_sqlite_schema());
     for (size_t i = 0; i < COUNT_OF(steps) && err == ERR_NONE; i++)
         if (steps[i].number > taken)
-            err = take_step(db, &steps[i], why);
+            err = take_step(conn, &steps[i], why);
     return err;
 }

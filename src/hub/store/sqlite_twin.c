@@ -86,6 +86,18 @@ static enum err insert_twin(struct store_txn *txn, int64_t hub_id, struct span d
     return err == ERR_NONE && changed == 0 ? ERR_PRECONDITION : err;
 }
 
+/* Most updates are reports, which leave tags alone. */
+static enum err tags_differ(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, struct span tags, bool *ret_differ)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_TAG_DIFFERS);
+    put_key(&query, hub_id, device_id, module_id);
+    query_put_text(&query, tags);
+    enum err err = query_row(&query);
+    *ret_differ = err == ERR_NONE;
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
 /* Tells a twin that is not there from one that has moved on. */
 static enum err why_unchanged(
     struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id)
@@ -132,9 +144,16 @@ static enum err put_latest_state(struct store_txn *txn, int64_t hub_id, struct s
 enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, const struct twin_doc *twin, int64_t expected_version)
 {
-    enum err err = expected_version == 0
-                       ? insert_twin(txn, hub_id, device_id, module_id, twin)
-                       : update_twin(txn, hub_id, device_id, module_id, twin, expected_version);
+    bool first = expected_version == 0;
+    bool tags = first && !span_is(twin->tags, "{}");
+    enum err err = ERR_NONE;
+    if (!first)
+        err = tags_differ(txn, hub_id, device_id, module_id, twin->tags, &tags);
+    if (err == ERR_NONE)
+        err = first ? insert_twin(txn, hub_id, device_id, module_id, twin)
+                    : update_twin(txn, hub_id, device_id, module_id, twin, expected_version);
+    if (err == ERR_NONE && tags)
+        err = sqlite_tag_put(txn, hub_id, device_id, module_id, twin->tags);
     if (err == ERR_NONE)
         err = put_latest_state(txn, hub_id, device_id, module_id, twin->reported.values);
     return err;

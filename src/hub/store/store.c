@@ -376,6 +376,20 @@ enum err store_device_total(
     return txn->driver->device_total(txn, hub_id, range, ret_total);
 }
 
+enum err store_twin_scan(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
+    identity_visitor *visit, void *self)
+{
+    must(scan->tag.text.len <= TAG_TEXT_BYTES);
+    return txn->driver->twin_scan(txn, hub_id, scan, visit, self);
+}
+
+enum err store_twin_count(
+    struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan, uint64_t *ret_count)
+{
+    must(scan->tag.text.len <= TAG_TEXT_BYTES);
+    return txn->driver->twin_count(txn, hub_id, scan, ret_count);
+}
+
 enum err store_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence)
 {

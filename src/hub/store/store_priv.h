@@ -115,6 +115,11 @@ struct store_driver {
     enum err (*device_total)(struct store_txn *txn, int64_t hub_id,
         const struct device_range *range, uint64_t *ret_total);
 
+    enum err (*twin_scan)(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
+        identity_visitor *visit, void *self);
+    enum err (*twin_count)(
+        struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan, uint64_t *ret_count);
+
     enum err (*event_append)(
         struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);
     enum err (*event_read)(struct store_txn *txn, int64_t hub_id, const struct event_range *range,

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /devices/query. A scan takes as long as there are twins, and the store has few readers: it
+ * is cut into slices, between which others have their turn.
+ *
+ *   prepare: read, check, find the place of the page
+ *   run, a slice: scan until | the page is full    -> answer, with a token
+ *                            | nothing is left     -> answer, without
+ *                            | the slice is over   -> wait in the store's queue again
+ *                            | the time is over    -> rows: answer, with a token; groups: refuse
+ *
+ * A slice sees what was committed before it began. Since it goes on behind the last id, no twin is
+ * seen twice, and one that is there all the time is not missed. What is kept between slices is only
+ * added to: run() is not repeated for a slice that it has finished.
+ */
+#include "service_priv.h"
+
+#include "query.h"
+#include "query_document.h"
+#include "query_token.h"
+
+#define ITEMS_DEFAULT 100
+#define PAGE_BYTES (3u * 1024u * 1024u) /* fits into what may wait to be sent to a client */
+#define SLICE_US 15000
+#define LOOKS_PER_CLOCK 16 /* documents between two looks at the clock */
+#define ID_BYTES 256
+
+enum stop { STOP_NONE, STOP_PAGE, STOP_SLICE, STOP_TIME };
+
+struct query_work {
+    struct rest *rest;
+    struct query *query;
+    struct span text;
+    uint64_t items;           /* of the page, at most */
+    struct query_token place; /* where it begins */
+    struct query_groups *groups;
+    struct buf rows;
+    uint64_t count; /* rows that are written */
+    char after[ID_BYTES];
+    char after_module[ID_BYTES];
+    size_t after_len;
+    size_t module_len;
+    bool begun;
+    int64_t end_us;   /* mono time at which the query must end */
+    int64_t slice_us; /* likewise the slice */
+    unsigned looks;
+    enum stop stop;
+};
+
+/* ---- what is asked -------------------------------------------------------------------------- */
+
+static void release(struct rest *rest)
+{
+    struct query_work *work = rest->input;
+    struct service *service = rest->service;
+    buf_done(&work->rows);
+    pthread_mutex_lock(&service->lock);
+    service->queries--;
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* Queries wait for each other in the store's queue: more of them would only wait longer. */
+static enum err admit(struct rest *rest)
+{
+    struct service *service = rest->service;
+    unsigned most = service->options.limits.query.running;
+    pthread_mutex_lock(&service->lock);
+    bool room = service->queries < most;
+    service->queries += room ? 1 : 0;
+    pthread_mutex_unlock(&service->lock);
+    if (!room)
+        return fail(ERR_THROTTLED, rest->why,
+            "%u queries are running, which is the limit (limits.query_running)", most);
+    rest->release = release;
+    return ERR_NONE;
+}
+
+static enum err read_items(struct rest *rest, uint64_t *ret_items)
+{
+    struct span text = rest->call->max_items;
+    uint64_t most = rest->service->options.limits.list_items;
+    uint64_t items = ITEMS_DEFAULT;
+    if (text.len > 0 && !span_is(text, "-1") && (!span_u64(text, INT64_MAX, &items) || items == 0))
+        return fail(ERR_ARGUMENT, rest->why,
+            "x-ms-max-item-count is \"%.*s\", it must be a number from 1 on", SPAN_ARG(text));
+    *ret_items = items < most ? items : most;
+    return ERR_NONE;
+}
+
+static enum err read_place(struct rest *rest, struct query_work *work)
+{
+    work->place = (struct query_token){.left = query_top(work->query)};
+    if (rest->call->continuation.len == 0)
+        return ERR_NONE;
+    enum err err = query_token_read(
+        rest->arena, rest->call->continuation, work->text, rest->hub_id, &work->place, rest->why);
+    if (err != ERR_NONE || query_is_grouped(work->query))
+        return err;
+    work->after_len = work->place.after.len;
+    work->module_len = work->place.after_module.len;
+    if (work->after_len < ID_BYTES && work->module_len < ID_BYTES) {
+        memcpy(work->after, work->place.after.ptr, work->after_len);
+        if (work->module_len > 0)
+            memcpy(work->after_module, work->place.after_module.ptr, work->module_len);
+    }
+    return ERR_NONE;
+}
+
+static enum err read_query(struct rest *rest, struct query_work *work)
+{
+    const struct query_limits limits = {.text_bytes = rest->service->options.limits.query.bytes,
+        .depth = rest->service->options.limits.query.depth,
+        .terms = rest->service->options.limits.query.terms};
+    const struct json *text = json_find_text(rest->body, "query");
+    if (!json_is(text, JSON_STRING))
+        return fail(ERR_ARGUMENT, rest->why,
+            "the body must be {\"query\": \"SELECT …\"}; its member query is %s",
+            json_kind_name(text));
+    work->text = text->text;
+    return query_parse(rest->arena, work->text, &limits, &work->query, rest->why);
+}
+
+enum err queries_prepare(struct rest *rest)
+{
+    struct query_work *work = arena_alloc(rest->arena, sizeof(*work));
+    if (work == NULL)
+        return ERR_MEMORY;
+    work->rest = rest;
+    rest->input = work;
+    enum err err = read_query(rest, work);
+    if (err == ERR_NONE)
+        err = read_items(rest, &work->items);
+    if (err == ERR_NONE)
+        err = read_place(rest, work);
+    if (err == ERR_NONE && query_is_grouped(work->query)) {
+        work->groups =
+            query_groups_new(work->query, rest->arena, rest->service->options.limits.query.groups);
+        err = work->groups == NULL ? ERR_MEMORY : ERR_NONE;
+    }
+    return err == ERR_NONE ? admit(rest) : err;
+}
+
+/* ---- what is answered ----------------------------------------------------------------------- */
+
+static enum err add_token(
+    struct rest *rest, const struct query_work *work, const struct query_token *token)
+{
+    AUTO(buf_done) struct buf text = BUF_EMPTY;
+    struct span value;
+    if (!query_token_write(token, work->text, rest->hub_id, &text) ||
+        !arena_span(rest->arena, buf_span(&text), &value))
+        return ERR_MEMORY;
+    respond_header(rest->call, "x-ms-continuation", value);
+    return ERR_NONE;
+}
+
+static struct span item_type(const struct query *query)
+{
+    if (query_collection(query) == QUERY_JOBS)
+        return SPAN_LIT("deviceJob");
+    return query_is_whole(query) ? SPAN_LIT("twin") : SPAN_LIT("raw");
+}
+
+/* `token` is where the next page begins; NULL: this is the last. */
+static enum err respond_rows(
+    struct rest *rest, const struct query_work *work, const struct query_token *token)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    buf_add_byte(&body, '[');
+    buf_add(&body, buf_span(&work->rows));
+    buf_add_byte(&body, ']');
+    enum err err = work->rows.failed ? ERR_MEMORY : respond_json(rest, 200, &body);
+    if (err != ERR_NONE)
+        return err;
+    respond_header(rest->call, "x-ms-item-type", item_type(work->query));
+    return token == NULL ? ERR_NONE : add_token(rest, work, token);
+}
+
+static enum err respond_groups(struct rest *rest, struct query_work *work)
+{
+    const struct query_place place = {.prefix = work->place.after, .skip = work->place.skip};
+    struct query_place next;
+    uint64_t written = 0;
+    bool more = false;
+    uint64_t left = work->place.left;
+    enum err err = query_groups_write(work->groups, &place, left < work->items ? left : work->items,
+        PAGE_BYTES, &work->rows, &written, &next, &more);
+    if (err != ERR_NONE)
+        return err;
+    const struct query_token token = {.left = left == UINT64_MAX ? left : left - written,
+        .skip = next.skip,
+        .after = next.prefix};
+    return respond_rows(rest, work, more && token.left > 0 ? &token : NULL);
+}
+
+static enum err respond_page(struct rest *rest, struct query_work *work, bool more)
+{
+    if (query_is_grouped(work->query))
+        return respond_groups(rest, work);
+    uint64_t left = work->place.left;
+    const struct query_token token = {.left = left == UINT64_MAX ? left : left - work->count,
+        .after = {work->after, work->after_len},
+        .after_module = {work->after_module, work->module_len}};
+    return respond_rows(rest, work, more && token.left > 0 ? &token : NULL);
+}
+
+/* ---- one document --------------------------------------------------------------------------- */
+
+static enum err note_place(struct query_work *work, const struct identity *identity)
+{
+    if (identity->device_id.len >= ID_BYTES || identity->module_id.len >= ID_BYTES)
+        return ERR_CORRUPT;
+    memcpy(work->after, identity->device_id.ptr, identity->device_id.len);
+    work->after_len = identity->device_id.len;
+    if (identity->module_id.len > 0)
+        memcpy(work->after_module, identity->module_id.ptr, identity->module_id.len);
+    work->module_len = identity->module_id.len;
+    return ERR_NONE;
+}
+
+static bool page_is_full(const struct query_work *work)
+{
+    if (query_is_grouped(work->query))
+        return false;
+    return work->count >= work->items || work->rows.len >= PAGE_BYTES;
+}
+
+static enum err write_document(
+    struct query_work *work, const struct query_document *document, struct arena *arena)
+{
+    if (query_is_grouped(work->query))
+        return query_groups_add(work->groups, &document->source, arena, work->rest->why);
+    struct buf *out = &work->rows;
+    if (work->count++ > 0)
+        buf_add_byte(out, ',');
+    if (!query_is_whole(work->query))
+        return query_write_row(work->query, &document->source, arena, out);
+    write_twin(document->identity, document->twin, out);
+    return out->failed ? ERR_MEMORY : ERR_NONE;
+}
+
+/* A page that is full ends before the next document that would have been in it: so the last page is
+ * known to be the last. */
+static enum err take_document(
+    struct query_work *work, const struct identity *identity, const struct twin_doc *twin)
+{
+    AUTO(arena_done) struct arena arena;
+    struct query_document document = query_document_of(identity, twin);
+    bool matches = false;
+    arena_init(&arena, work->rest->service->options.limits.request_bytes);
+    enum err err = query_matches(work->query, &document.source, &arena, &matches);
+    if (err == ERR_NONE && matches && page_is_full(work)) {
+        work->stop = STOP_PAGE;
+        return ERR_CANCELLED;
+    }
+    if (err == ERR_NONE && matches)
+        err = write_document(work, &document, &arena);
+    if (err == ERR_NONE)
+        err = note_place(work, identity);
+    if (err == ERR_NONE && !query_is_grouped(work->query) && work->count >= work->place.left) {
+        work->stop = STOP_PAGE;
+        return ERR_CANCELLED;
+    }
+    return err;
+}
+
+static enum err visit(void *self, const struct identity *identity, const struct twin_doc *twin)
+{
+    struct query_work *work = self;
+    bool needs_twin = (query_uses(work->query) & QUERY_USES_TWIN) != 0;
+    enum err err = needs_twin && twin == NULL ? ERR_NONE : take_document(work, identity, twin);
+    if (err != ERR_NONE || ++work->looks % LOOKS_PER_CLOCK != 0)
+        return err;
+    int64_t now = clock_mono_us(work->rest->service->options.clock);
+    if (now < work->slice_us && now < work->end_us)
+        return ERR_NONE;
+    work->stop = now < work->end_us ? STOP_SLICE : STOP_TIME;
+    return ERR_CANCELLED;
+}
+
+/* ---- a slice -------------------------------------------------------------------------------- */
+
+static struct tag_match tag_of(const struct query_narrow *narrow)
+{
+    const struct query_value *value = &narrow->tag_value;
+    return (struct tag_match){.path = narrow->tag,
+        .kind = value->kind == VALUE_BOOL     ? TAG_BOOL
+                : value->kind == VALUE_NUMBER ? TAG_NUMBER
+                                              : TAG_STRING,
+        .truth = value->truth,
+        .number = value->number,
+        .text = value->kind == VALUE_STRING ? value->text : SPAN_NONE};
+}
+
+static struct twin_scan scan_of(const struct query_work *work)
+{
+    const struct query_narrow *narrow = query_narrow(work->query);
+    unsigned uses = query_uses(work->query);
+    return (struct twin_scan){.modules = query_collection(work->query) == QUERY_MODULES,
+        .device_ids = narrow->device_ids,
+        .device_id_count = narrow->device_id_count,
+        .device_from = narrow->device_from,
+        .device_below = narrow->device_below,
+        .module_id = narrow->module_id,
+        .connected = narrow->connected,
+        .enabled = narrow->enabled,
+        .iot_edge = narrow->iot_edge,
+        .latest_state = narrow->latest_state,
+        .tag = tag_of(narrow),
+        .after = {work->after, work->after_len},
+        .after_module = {work->after_module, work->module_len},
+        .limit = SIZE_MAX,
+        .with_twins = (uses & QUERY_USES_TWIN) != 0,
+        .with_metadata = (uses & QUERY_USES_METADATA) != 0};
+}
+
+static void go_on(struct rest *rest)
+{
+    rest_submit(rest);
+}
+
+static enum err scan(struct rest *rest, struct query_work *work)
+{
+    /* The visitor moves the place while the store still reads from it. */
+    char after[ID_BYTES];
+    char after_module[ID_BYTES];
+    struct twin_scan scan = scan_of(work);
+    memcpy(after, work->after, ID_BYTES);
+    memcpy(after_module, work->after_module, ID_BYTES);
+    scan.after.ptr = after;
+    scan.after_module.ptr = after_module;
+    work->stop = STOP_NONE;
+    enum err err = store_twin_scan(rest->txn, rest->hub_id, &scan, visit, work);
+    if (err != ERR_NONE && work->stop == STOP_NONE)
+        return err;
+    if (work->stop == STOP_SLICE) {
+        rest->park = go_on;
+        return ERR_NONE;
+    }
+    if (work->stop == STOP_TIME && query_is_grouped(work->query))
+        return fail(ERR_TIMEOUT, rest->why,
+            "the query took longer than %u s (limits.query_seconds): ask for less with WHERE",
+            rest->service->options.limits.query.seconds);
+    return respond_page(rest, work, work->stop != STOP_NONE);
+}
+
+static enum err count(struct rest *rest, struct query_work *work)
+{
+    uint64_t found = 0;
+    struct twin_scan scan = scan_of(work);
+    enum err err = store_twin_count(rest->txn, rest->hub_id, &scan, &found);
+    if (err == ERR_NONE)
+        err = query_groups_count(work->groups, found);
+    if (err == ERR_NOT_FOUND)
+        return ERR_HUB_NOT_FOUND;
+    return err == ERR_NONE ? respond_groups(rest, work) : err;
+}
+
+enum err queries_run(struct rest *rest)
+{
+    struct query_work *work = rest->input;
+    int64_t now = clock_mono_us(rest->service->options.clock);
+    if (!work->begun)
+        work->end_us = now + (int64_t)rest->service->options.limits.query.seconds * 1000000;
+    work->begun = true;
+    work->slice_us = now + SLICE_US;
+    /* Jobs of a hub are not kept yet: none of them matches. */
+    if (query_collection(work->query) == QUERY_JOBS || work->place.left == 0)
+        return respond_rows(rest, work, NULL);
+    if (query_is_counting(work->query) && query_narrow(work->query)->all)
+        return count(rest, work);
+    return scan(rest, work);
+}
