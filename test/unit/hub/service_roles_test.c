@@ -25,6 +25,8 @@ struct decision {
 static const struct decision decisions[] = {
     {"GET", "/devices", 'R', AZURE "/devices", NULL},
     {"POST", "/devices", 'O', AZURE "/devices", "[]"},
+    {"POST", "/devices/query", 'R', AZURE "/devices/query",
+        "{\"query\":\"SELECT * FROM devices\"}"},
     {"GET", "/devices/{}", 'R', AZURE "/devices/d", NULL},
     {"PUT", "/devices/{}", 'O', AZURE "/devices/d", EMPTY},
     {"DELETE", "/devices/{}", 'O', AZURE "/devices/d", NULL},
