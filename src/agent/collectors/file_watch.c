@@ -110,6 +110,7 @@ static void take_over(struct file_watch *watch, struct watch_root *root, struct 
 static void attach(struct file_watch *watch, struct watch_root *root, bool loud)
 {
     struct stat stat;
+    must(root->route.real != NULL);
     int fd = open(root->route.real, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return; /* its way is watched: we hear of it */

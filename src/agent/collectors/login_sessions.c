@@ -29,6 +29,7 @@ struct login_session *login_sessions_take(struct login_sessions *sessions,
 static void drop_oldest(struct login_sessions *sessions)
 {
     struct login_session **at = &sessions->newest;
+    must(*at != NULL);
     while ((*at)->next != NULL)
         at = &(*at)->next;
     mem_free(*at);

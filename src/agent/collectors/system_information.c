@@ -24,26 +24,26 @@
 #define VALUE_MAX 1024u /* of what a file says; settings have their own limit */
 
 struct source {
-    const char *member; /* of the payload */
-    enum setting_id setting;
+    const char *member;      /* of the payload */
     const char *key;         /* in sysinfo.json */
     const char *dmi;         /* file in /sys/class/dmi/id */
     const char *device_tree; /* file in /sys/firmware/devicetree/base */
-    uint8_t smbios_type;     /* and where it stands in the firmware's table itself */
+    enum setting_id setting;
+    uint8_t smbios_type; /* and where it stands in the firmware's table itself */
     uint8_t smbios_offset;
 };
 
 static const struct source sources[] = {
-    {"hardware_vendor", SETTING_SYSTEM_INFORMATION_HARDWARE_VENDOR, "HardwareVendor", "sys_vendor",
-        NULL, 1, 4},
-    {"hardware_model", SETTING_SYSTEM_INFORMATION_HARDWARE_MODEL, "HardwareModel", "product_name",
-        "model", 1, 5},
-    {"hardware_serial_number", SETTING_SYSTEM_INFORMATION_HARDWARE_SERIAL_NUMBER,
-        "HardwareSerialNumber", "product_serial", "serial-number", 1, 7},
-    {"firmware_vendor", SETTING_SYSTEM_INFORMATION_FIRMWARE_VENDOR, "FirmwareVendor", "bios_vendor",
-        NULL, 0, 4},
-    {"firmware_version", SETTING_SYSTEM_INFORMATION_FIRMWARE_VERSION, "FirmwareVersion",
-        "bios_version", NULL, 0, 5},
+    {"hardware_vendor", "HardwareVendor", "sys_vendor", NULL,
+        SETTING_SYSTEM_INFORMATION_HARDWARE_VENDOR, 1, 4},
+    {"hardware_model", "HardwareModel", "product_name", "model",
+        SETTING_SYSTEM_INFORMATION_HARDWARE_MODEL, 1, 5},
+    {"hardware_serial_number", "HardwareSerialNumber", "product_serial", "serial-number",
+        SETTING_SYSTEM_INFORMATION_HARDWARE_SERIAL_NUMBER, 1, 7},
+    {"firmware_vendor", "FirmwareVendor", "bios_vendor", NULL,
+        SETTING_SYSTEM_INFORMATION_FIRMWARE_VENDOR, 0, 4},
+    {"firmware_version", "FirmwareVersion", "bios_version", NULL,
+        SETTING_SYSTEM_INFORMATION_FIRMWARE_VERSION, 0, 5},
 };
 
 struct system_information {

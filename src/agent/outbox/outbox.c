@@ -320,7 +320,8 @@ uint64_t outbox_end(const struct outbox *outbox)
 
 void outbox_sync(struct outbox *outbox)
 {
-    if (outbox->unsynced && fdatasync(outbox->youngest->fd) != 0)
+    /* What was dropped since needs no disk: there may be no segment any more. */
+    if (outbox->unsynced && outbox->youngest != NULL && fdatasync(outbox->youngest->fd) != 0)
         log_warn(PART, "syncing the outbox: %s", strerror(errno));
     if (outbox->dir_unsynced && fsync(outbox->dir_fd) != 0)
         log_warn(PART, "syncing %s: %s", outbox->options.dir, strerror(errno));
