@@ -160,10 +160,10 @@ static enum err put_value(struct parser *parser, enum option option, const char 
             row->choices);
     if (row->value != NULL && value[0] == '\0')
         return fail(ERR_ARGUMENT, parser->why, "%s is empty", row->name);
-    if (option == OPTION_HOST_NAME) {
-        if (arguments->host_name_count == HOST_NAMES_MAX)
-            return fail(ERR_ARGUMENT, parser->why, "more than %d host names", HOST_NAMES_MAX);
-        arguments->host_names[arguments->host_name_count++] = value;
+    if (option == OPTION_HOST_NAME || option == OPTION_PROPERTY) {
+        if (arguments->repeated_count == REPEATED_MAX)
+            return fail(ERR_ARGUMENT, parser->why, "more than %d times one option", REPEATED_MAX);
+        arguments->repeated[arguments->repeated_count++] = value;
     } else if (has_option(arguments, option) && row->value != NULL) {
         return fail(ERR_ARGUMENT, parser->why, "%s is given twice", row->name);
     }

@@ -52,14 +52,14 @@ struct command {
 extern const struct command command_rows[];
 extern const size_t command_count;
 
-#define HOST_NAMES_MAX 16
+#define REPEATED_MAX 16
 #define PATH_MAX_BYTES 128
 
 struct arguments {
-    const struct command *command;          /* NULL: none was named */
-    const char *values[OPTION_COUNT];       /* NULL: not given; "" where the option takes none */
-    const char *host_names[HOST_NAMES_MAX]; /* of the one option that may be repeated */
-    size_t host_name_count;
+    const struct command *command;      /* NULL: none was named */
+    const char *values[OPTION_COUNT];   /* NULL: not given; "" where the option takes none */
+    const char *repeated[REPEATED_MAX]; /* of the option that may be repeated */
+    size_t repeated_count;
 };
 
 /*

@@ -58,6 +58,9 @@ static enum err poll_once(
     buf_add_format(&target, "/gemel/v1/events?from=%s&wait=%u", monitor->from.ptr, wait);
     add_filter(&target, "device", cli_span(cli, OPTION_DEVICE_ID));
     add_filter(&target, "module", cli_span(cli, OPTION_MODULE_ID));
+    add_filter(&target, "source", cli_span(cli, OPTION_SOURCE));
+    for (size_t i = 0; i < cli->arguments.repeated_count; i++)
+        add_filter(&target, "property", span_of(cli->arguments.repeated[i]));
     const struct call call = {
         .method = "GET", .target = buf_span(&target), .timeout_s = wait + NETWORK_S};
     return target.failed ? ERR_MEMORY : client_send(cli, &call, arena, ret_response, why);

@@ -27,8 +27,8 @@ static struct span one_hub(struct cli *cli)
 static bool add_host_names(struct cli *cli, struct json *document)
 {
     struct json *names = json_new(&cli->arena, JSON_ARRAY);
-    for (size_t i = 0; names != NULL && i < cli->arguments.host_name_count; i++) {
-        struct span name = span_of(cli->arguments.host_names[i]);
+    for (size_t i = 0; names != NULL && i < cli->arguments.repeated_count; i++) {
+        struct span name = span_of(cli->arguments.repeated[i]);
         if (!json_append(names, json_new_string(&cli->arena, name)))
             return false;
     }

@@ -320,6 +320,7 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
         {http_find_header(request, "content-type"), &rest->content_type},
         {http_find_header(request, "x-ms-max-item-count"), &rest->max_items},
         {http_find_header(request, "x-ms-continuation"), &rest->continuation},
+        {http_find_header(request, "last-event-id"), &rest->last_event_id},
         {span_of(conn_peer(&op->session->conn, peer)), &rest->peer},
         {http_find_header(request, "user-agent"), &rest->user_agent},
         {http_find_header(request, "accept"), &op->file.accept},

@@ -9,10 +9,12 @@
  * Nothing gets lost between reading and parking: the number of appends is noted before each read
  * and looked at again before parking.
  */
-#include "service_priv.h"
+#include "event_log.h"
 
 #include "base64.h"
 #include "log.h"
+#include "metrics.h"
+#include "urlcode.h"
 
 #define WAIT_MAX_SECONDS 60
 #define LIMIT_DEFAULT 100
@@ -22,19 +24,14 @@
 #define READS_MAX 16
 
 #define PRUNE_EVERY_US 60000000
+#define SHRINK_EVERY_US 2000000 /* where the size is limited */
 #define PRUNE_ITEMS 2000
 
-struct parked {
-    struct parked *next;
-    struct rest *rest;
-    uint64_t from;
-    bool from_latest; /* still to be found out */
-    struct span device_id;
-    struct span module_id;
-    size_t limit;
-    bool waits;
-    int64_t deadline_mono_us;
-    uint64_t seen; /* appends before the last read */
+const char *const event_source_names[EVENT_SOURCES] = {
+    [EVENT_TELEMETRY] = "Telemetry",
+    [EVENT_LIFECYCLE] = "deviceLifecycleEvents",
+    [EVENT_TWIN] = "twinChangeEvents",
+    [EVENT_CONNECTION] = "deviceConnectionStateEvents",
 };
 
 /* ---- what is asked -------------------------------------------------------------------------- */
@@ -58,6 +55,87 @@ static uint64_t *appends_of(struct service *service, int64_t hub_id)
     return &service->appends[(uint64_t)hub_id % COUNT_OF(service->appends)];
 }
 
+static enum err add_source(struct rest *rest, struct parked *query, struct span word)
+{
+    for (unsigned i = 0; i < EVENT_SOURCES; i++) {
+        if (!span_eq_nocase(word, span_of(event_source_names[i])))
+            continue;
+        query->sources |= 1u << i;
+        return ERR_NONE;
+    }
+    return fail(ERR_ARGUMENT, rest->why,
+        "source is \"%.*s\", it must be all, or some of %s, %s, %s and %s with commas between",
+        SPAN_ARG(word), event_source_names[EVENT_TELEMETRY], event_source_names[EVENT_LIFECYCLE],
+        event_source_names[EVENT_TWIN], event_source_names[EVENT_CONNECTION]);
+}
+
+/* What clients sent, unless something else is asked for. */
+static enum err read_sources(struct rest *rest, struct parked *query)
+{
+    struct span text;
+    struct span word;
+    enum err err = rest_parameter(rest, "source", &text);
+    query->sources = 0;
+    if (err != ERR_NONE || span_eq_nocase(text, SPAN_LIT("all")))
+        return err;
+    if (text.len == 0)
+        query->sources = 1u << EVENT_TELEMETRY;
+    while (err == ERR_NONE && span_cut(&text, ',', &word))
+        err = add_source(rest, query, word);
+    return err;
+}
+
+static enum err add_filter(struct rest *rest, struct parked *query, struct span encoded)
+{
+    struct span text = SPAN_NONE;
+    enum err err = url_decode_text(rest->arena, encoded, &text, rest->why);
+    size_t sign = span_find(text, '=');
+    if (err == ERR_MEMORY)
+        return err;
+    if (err != ERR_NONE || sign == 0 || sign == text.len)
+        return fail(ERR_ARGUMENT, rest->why, "property must be name=value, percent-encoded");
+    if (query->filter_count == EVENT_FILTERS_MAX)
+        return fail(
+            ERR_ARGUMENT, rest->why, "property is given more than %d times", EVENT_FILTERS_MAX);
+    query->filters[query->filter_count++] =
+        (struct event_filter){span_first(text, sign), span_from(text, sign + 1)};
+    return ERR_NONE;
+}
+
+static enum err read_filters(struct rest *rest, struct parked *query)
+{
+    static const struct span name = SPAN_INIT("property=");
+    struct span all = rest->call->query;
+    struct span part;
+    enum err err = ERR_NONE;
+    while (err == ERR_NONE && span_cut(&all, '&', &part))
+        if (span_starts(part, name))
+            err = add_filter(rest, query, span_from(part, name.len));
+    return err;
+}
+
+enum err events_read_query(struct rest *rest, struct parked *query)
+{
+    struct service *service = rest->service;
+    query->rest = rest;
+    query->limit_bytes = PAGE_BYTES;
+    enum err err = read_from(rest, query);
+    if (err == ERR_NONE)
+        err = rest_parameter(rest, "device", &query->device_id);
+    if (err == ERR_NONE)
+        err = rest_parameter(rest, "module", &query->module_id);
+    if (err == ERR_NONE)
+        err = read_sources(rest, query);
+    if (err == ERR_NONE)
+        err = read_filters(rest, query);
+    pthread_mutex_lock(&service->lock);
+    query->seen = *appends_of(service, rest->hub_id);
+    pthread_mutex_unlock(&service->lock);
+    return err;
+}
+
+static void respond_none(struct parked *query);
+
 enum err events_prepare(struct rest *rest)
 {
     struct service *service = rest->service;
@@ -66,12 +144,7 @@ enum err events_prepare(struct rest *rest)
     uint64_t limit = 0;
     if (query == NULL)
         return ERR_MEMORY;
-    query->rest = rest;
-    enum err err = read_from(rest, query);
-    if (err == ERR_NONE)
-        err = rest_parameter(rest, "device", &query->device_id);
-    if (err == ERR_NONE)
-        err = rest_parameter(rest, "module", &query->module_id);
+    enum err err = events_read_query(rest, query);
     if (err == ERR_NONE)
         err = rest_number(rest, "wait", WAIT_MAX_SECONDS, 0, &wait);
     if (err == ERR_NONE)
@@ -79,9 +152,7 @@ enum err events_prepare(struct rest *rest)
     query->limit = limit == 0 ? 1 : (size_t)limit;
     query->waits = wait > 0;
     query->deadline_mono_us = clock_mono_us(service->options.clock) + (int64_t)wait * 1000000;
-    pthread_mutex_lock(&service->lock);
-    query->seen = *appends_of(service, rest->hub_id);
-    pthread_mutex_unlock(&service->lock);
+    query->give_up = respond_none;
     rest->input = query;
     return err;
 }
@@ -123,19 +194,45 @@ static void write_body(const struct event *event, struct buf *out)
     }
 }
 
-struct page {
-    struct buf body;
-    size_t count;
-};
+static bool has_property(const struct json *properties, const struct event_filter *filter)
+{
+    const struct json *value = json_find(properties, filter->name);
+    return value != NULL && span_eq(value->text, filter->value) &&
+           (value->kind == JSON_STRING || value->kind == JSON_NUMBER);
+}
+
+/* False also for want of memory: then the page fails elsewhere. */
+static bool passes(const struct parked *query, const struct event *event)
+{
+    AUTO(arena_done) struct arena arena;
+    struct json *system;
+    struct json *application;
+    arena_init(&arena, 0);
+    if (query->filter_count == 0)
+        return true;
+    if (json_parse(&arena, event->system_properties, 0, &system, NULL) != ERR_NONE ||
+        json_parse(&arena, event->properties, 0, &application, NULL) != ERR_NONE)
+        return false;
+    for (size_t i = 0; i < query->filter_count; i++)
+        if (!has_property(application, &query->filters[i]) &&
+            !has_property(system, &query->filters[i]))
+            return false;
+    return true;
+}
 
 static enum err add_event(void *self, const struct event *event)
 {
     struct page *page = self;
     struct buf *out = &page->body;
     char time[CLOCK_TEXT_SIZE];
-    buf_add_format(out, "%s{\"sequenceNumber\":%llu,\"enqueuedTime\":\"%s\"",
-        page->count == 0 ? "" : ",", (unsigned long long)event->sequence,
-        clock_format(event->enqueued_us, time));
+    if (!passes(page->query, event))
+        return ERR_NONE;
+    if (page->as_stream)
+        buf_add_format(out, "id: %llu\ndata: ", (unsigned long long)event->sequence);
+    else if (page->count > 0)
+        buf_add_byte(out, ',');
+    buf_add_format(out, "{\"sequenceNumber\":%llu,\"enqueuedTime\":\"%s\"",
+        (unsigned long long)event->sequence, clock_format(event->enqueued_us, time));
     write_text_member(out, "deviceId", event->device_id);
     write_text_or_null(out, "moduleId", event->module_id);
     buf_add_text(out, ",\"systemProperties\":");
@@ -144,18 +241,21 @@ static enum err add_event(void *self, const struct event *event)
     buf_add(out, event->properties);
     buf_add_text(out, ",\"body\":");
     write_body(event, out);
-    buf_add_byte(out, '}');
+    buf_add_text(out, page->as_stream ? "}\n\n" : "}");
     page->count++;
     return out->failed ? ERR_MEMORY : ERR_NONE;
 }
 
-static enum err read_page(struct rest *rest, struct parked *query, struct page *page)
+enum err events_read_page(
+    struct rest *rest, struct parked *query, struct page *page, uint64_t *ret_end)
 {
     struct event_range range = {.device_id = query->device_id,
         .module_id = query->module_id,
+        .sources = query->sources,
         .limit = query->limit,
-        .limit_bytes = PAGE_BYTES};
+        .limit_bytes = query->limit_bytes};
     uint64_t end = 0;
+    page->query = query;
     enum err err = store_event_next(rest->txn, rest->hub_id, &end);
     if (err == ERR_NONE && query->from_latest) {
         query->from = end;
@@ -166,6 +266,7 @@ static enum err read_page(struct rest *rest, struct parked *query, struct page *
         range.from = query->from;
         err = store_event_read(rest->txn, rest->hub_id, &range, add_event, page, &query->from);
     }
+    *ret_end = end;
     return err == ERR_NOT_FOUND ? ERR_HUB_NOT_FOUND : err;
 }
 
@@ -183,7 +284,7 @@ static bool is_time_up(const struct service *service, const struct parked *query
 static void respond_none(struct parked *query)
 {
     struct rest *rest = query->rest;
-    struct page page = {BUF_EMPTY, 0};
+    struct page page = {.body = BUF_EMPTY};
     buf_add_text(&page.body, "{\"events\":[");
     enum err err = respond_page(rest, query, &page);
     buf_done(&page.body);
@@ -191,7 +292,7 @@ static void respond_none(struct parked *query)
 }
 
 /* Parks a call that found nothing, or runs it again if events came meanwhile. */
-static void park(struct rest *rest)
+void events_park(struct rest *rest)
 {
     struct service *service = rest->service;
     struct parked *query = rest->input;
@@ -206,7 +307,7 @@ static void park(struct rest *rest)
     }
     pthread_mutex_unlock(&service->lock);
     if (draining)
-        respond_none(query);
+        query->give_up(query);
     else if (again)
         rest_submit(rest);
 }
@@ -214,11 +315,14 @@ static void park(struct rest *rest)
 enum err events_read(struct rest *rest)
 {
     struct parked *query = rest->input;
-    struct page page = {BUF_EMPTY, 0};
+    struct page page = {.body = BUF_EMPTY};
+    uint64_t end = 0;
     buf_add_text(&page.body, "{\"events\":[");
-    enum err err = read_page(rest, query, &page);
-    if (err == ERR_NONE && page.count == 0 && query->waits && !is_time_up(rest->service, query))
-        rest->park = park;
+    enum err err = events_read_page(rest, query, &page, &end);
+    /* Below the end there is more to look at: who asks goes on from there at once. */
+    if (err == ERR_NONE && page.count == 0 && query->from >= end && query->waits &&
+        !is_time_up(rest->service, query))
+        rest->park = events_park;
     if (err == ERR_NONE && rest->park == NULL)
         err = respond_page(rest, query, &page);
     buf_done(&page.body);
@@ -270,7 +374,7 @@ void events_release(struct service *service, bool all)
     pthread_mutex_unlock(&service->lock);
     while (released != NULL) {
         struct parked *next = released->next;
-        respond_none(released);
+        released->give_up(released);
         released = next;
     }
 }
@@ -281,8 +385,24 @@ struct prune_job {
     struct store_job job;
     struct service *service;
     struct arena arena;
+    size_t dropped[2]; /* by reason */
     bool more;
 };
+
+static enum err prune_hub(
+    struct prune_job *prune, struct store_txn *txn, int64_t hub_id, int64_t before_us)
+{
+    size_t most = prune->service->options.limits.event_retention_bytes;
+    size_t old = 0;
+    size_t large = 0;
+    enum err err = store_event_prune(txn, hub_id, before_us, PRUNE_ITEMS, &old);
+    if (err == ERR_NONE && most > 0)
+        err = store_event_shrink(txn, hub_id, most, PRUNE_ITEMS, &large);
+    prune->dropped[BY_AGE] += old;
+    prune->dropped[BY_SIZE] += large;
+    prune->more = prune->more || old == PRUNE_ITEMS || large == PRUNE_ITEMS;
+    return err;
+}
 
 static enum err run_prune(struct store_job *job, struct store_txn *txn)
 {
@@ -292,12 +412,10 @@ static enum err run_prune(struct store_job *job, struct store_txn *txn)
     int64_t before = now_us(prune->service) -
                      (int64_t)prune->service->options.limits.event_retention_hours * 3600 * 1000000;
     prune->more = false;
+    prune->dropped[BY_AGE] = prune->dropped[BY_SIZE] = 0;
     enum err err = store_hub_list(txn, &prune->arena, &hubs, &count);
-    for (size_t i = 0; err == ERR_NONE && i < count; i++) {
-        size_t dropped = 0;
-        err = store_event_prune(txn, hubs[i].id, before, PRUNE_ITEMS, &dropped);
-        prune->more = prune->more || dropped == PRUNE_ITEMS;
-    }
+    for (size_t i = 0; err == ERR_NONE && i < count; i++)
+        err = prune_hub(prune, txn, hubs[i].id, before);
     if (err == ERR_NONE)
         err = audit_prune(prune->service, txn, &prune->more);
     if (err == ERR_NONE)
@@ -311,6 +429,8 @@ static void prune_done(struct store_job *job, enum err result)
     struct service *service = prune->service;
     if (result != ERR_NONE)
         log_warn("service", "what is too old cannot be dropped: %s", why_text(&job->why, result));
+    for (unsigned i = 0; result == ERR_NONE && i < COUNT_OF(prune->dropped); i++)
+        metrics_add(METRIC_EVENTS_DROPPED, i, (int64_t)prune->dropped[i]);
     pthread_mutex_lock(&service->lock);
     service->pruning = false;
     if (result == ERR_NONE && prune->more)
@@ -330,7 +450,9 @@ void events_prune(struct service *service)
     struct prune_job *prune = due ? mem_alloc(sizeof(*prune)) : NULL;
     if (prune != NULL) {
         service->pruning = true;
-        service->prune_mono_us = now + PRUNE_EVERY_US;
+        service->prune_mono_us =
+            now +
+            (service->options.limits.event_retention_bytes > 0 ? SHRINK_EVERY_US : PRUNE_EVERY_US);
     }
     pthread_mutex_unlock(&service->lock);
     if (prune == NULL)

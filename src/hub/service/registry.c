@@ -2,6 +2,7 @@
 #include "service_priv.h"
 
 #include "ids.h"
+#include "notices.h"
 
 #include <openssl/rand.h>
 
@@ -205,6 +206,8 @@ static enum err insert(
     const struct twin_change first = {.doc = *twin, .tags_changed = true, .desired_changed = true};
     if (err == ERR_NONE)
         err = history_note(rest, identity->device_id, identity->module_id, HISTORY_CREATE, &first);
+    if (err == ERR_NONE)
+        err = notice_lifecycle(rest, NOTICE_CREATED, identity, twin);
     return err;
 }
 
@@ -341,6 +344,8 @@ enum err registry_delete(
         err = match_check(match, span_of(identity_etag(identity.etag, etag)), rest->why);
     if (err == ERR_NONE)
         err = end_session(rest, device_id, module_id, SESSION_DELETED);
+    if (err == ERR_NONE)
+        err = notice_deletion(rest, &identity);
     if (err != ERR_NONE)
         return err;
     return store_identity_delete(rest->txn, rest->hub_id, device_id, module_id);

@@ -220,6 +220,8 @@ static enum err authorize(
         return fail(ERR_FORBIDDEN, why, "the policy \"%.*s\" lacks the right for this",
             SPAN_ARG(sas.policy));
     rest->proof = PROOF_TOKEN;
+    rest->expires_s = sas.expires_s;
+    rest->mark = rest->operation->access == ACCESS_PARK ? auth_policy_mark(hub, &sas) : 0;
     return ERR_NONE;
 }
 
@@ -436,6 +438,9 @@ static void carry_out_effects(struct rest *rest)
             break;
         case EFFECT_DESIRED:
             bus_desired(bus, e->hub_id, e->device_id, e->module_id, e->payload, e->version);
+            break;
+        case EFFECT_EVENTS:
+            bus_events_appended(bus, e->hub_id, 0);
             break;
         case EFFECT_HUBS:
             hub_cache_put(&rest->service->hubs, rest->hubs);

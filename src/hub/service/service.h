@@ -68,6 +68,11 @@ struct service_limits {
     size_t list_items;           /* 1000 */
     unsigned skew_seconds;       /* tolerated behind a token's expiry: 300 */
     unsigned event_retention_hours;
+    size_t event_retention_bytes; /* of one hub's log; 0: any */
+    /* Which events the hub itself makes: 0 or 1. */
+    unsigned lifecycle_events;
+    unsigned twin_events;
+    unsigned connection_events;
     size_t history_entries; /* documents kept of each twin: 50; 0: none */
     unsigned history_days;  /* for how long: 365; 0: without end */
     struct access_limits access;
@@ -267,6 +272,7 @@ struct rest_call {
     struct span user_agent;
     struct span max_items;    /* x-ms-max-item-count */
     struct span continuation; /* x-ms-continuation */
+    struct span last_event_id;
     struct span body;
     struct span peer;         /* address, for the log and a twin's history */
     struct span certificates; /* as in connect_call; where there is no authorization */

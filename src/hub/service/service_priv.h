@@ -146,6 +146,7 @@ enum effect_kind {
     EFFECT_END,
     EFFECT_DESIRED,
     EFFECT_TWIN,
+    EFFECT_EVENTS,
     EFFECT_HUBS,
     EFFECT_HUB_GONE,
     EFFECT_POLICY_KEY
@@ -212,8 +213,10 @@ struct rest {
     struct service *service;
     const struct operation *operation;
     enum mirror mirror;
-    int64_t began_us;                          /* mono time */
-    bool counted;                              /* in the metrics */
+    int64_t began_us;  /* mono time */
+    bool counted;      /* in the metrics */
+    int64_t expires_s; /* of the token */
+    uint64_t mark;     /* of the policy's key that signed it; set for calls that wait */
     struct span arguments[REST_MAX_ARGUMENTS]; /* of the path, decoded; without the hub's name
                                                 * where the path begins with /gemel/v1/hubs/{} */
     enum proof proof;

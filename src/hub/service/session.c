@@ -15,6 +15,8 @@
 #include "certificate.h"
 #include "log.h"
 #include "methods.h"
+#include "metrics.h"
+#include "notices.h"
 
 /* ---- connect -------------------------------------------------------------------------------- */
 
@@ -251,8 +253,12 @@ static enum err run_note(struct store_job *job, struct store_txn *txn)
     err = check_mark(call, txn, &job->why);
     if (err != ERR_NONE)
         return err;
-    return store_connection_put(txn, call->identity.hub_id, call->device_id, call->module_id,
+    err = store_connection_put(txn, call->identity.hub_id, call->device_id, call->module_id,
         call->session, true, call->model_id, now_us(call->call.service));
+    if (err != ERR_NONE)
+        return err;
+    return notice_connection(call->call.service, txn, call->identity.hub_id, call->device_id,
+        call->module_id, call->session, true);
 }
 
 /* A client that begins a new session ends the one that lasted. */
@@ -270,6 +276,12 @@ static enum err run_note_session(struct store_job *job, struct store_txn *txn)
     return store_subscriptions_put(txn, hub_id, call->device_id, call->module_id, 0);
 }
 
+static void tell_readers(struct service *service, enum notice_kind kind, int64_t hub_id)
+{
+    if (notice_is_wanted(service, kind))
+        bus_events_appended(service->options.bus, hub_id, 0);
+}
+
 static void noted(struct store_job *job, enum err result)
 {
     struct connect_call *call = (struct connect_call *)job;
@@ -279,6 +291,8 @@ static void noted(struct store_job *job, enum err result)
         bus_session_close(bus, call->session);
     else
         bus_twin_changed(bus, call->identity.hub_id, call->device_id, call->module_id);
+    if (result == ERR_NONE)
+        tell_readers(call->call.service, NOTICE_CONNECTED, call->identity.hub_id);
     finish_connect(call, result == ERR_NOT_FOUND ? ERR_UNAUTHORIZED : result, &why);
 }
 
@@ -334,11 +348,36 @@ struct disconnect_job {
     char ids[];
 };
 
+/* A session that was taken over is no longer the one that counts: its end is no event. */
+static enum err is_connected(
+    const struct disconnect_job *gone, struct store_txn *txn, bool *ret_connected)
+{
+    AUTO(arena_done) struct arena arena;
+    struct identity identity;
+    arena_init(&arena, 0);
+    *ret_connected = false;
+    if (!notice_is_wanted(gone->service, NOTICE_DISCONNECTED))
+        return ERR_NONE;
+    enum err err =
+        store_identity_get(txn, &arena, gone->hub_id, gone->device_id, gone->module_id, &identity);
+    *ret_connected = err == ERR_NONE && identity.connected;
+    return err;
+}
+
 static enum err run_disconnect(struct store_job *job, struct store_txn *txn)
 {
     const struct disconnect_job *gone = (const struct disconnect_job *)job;
-    enum err err = store_connection_put(txn, gone->hub_id, gone->device_id, gone->module_id,
-        gone->session, false, SPAN_NONE, now_us(gone->service));
+    bool was = false;
+    bool is = false;
+    enum err err = is_connected(gone, txn, &was);
+    if (err == ERR_NONE)
+        err = store_connection_put(txn, gone->hub_id, gone->device_id, gone->module_id,
+            gone->session, false, SPAN_NONE, now_us(gone->service));
+    if (err == ERR_NONE && was)
+        err = is_connected(gone, txn, &is);
+    if (err == ERR_NONE && was && !is)
+        err = notice_connection(gone->service, txn, gone->hub_id, gone->device_id, gone->module_id,
+            gone->session, false);
     return err == ERR_NOT_FOUND ? ERR_NONE : err; /* it was deleted meanwhile */
 }
 
@@ -350,6 +389,7 @@ static void disconnect_done(struct store_job *job, enum err result)
         log_warn("service", "that %.*s went cannot be stored: %s", SPAN_ARG(gone->device_id),
             why_text(&job->why, result));
     bus_twin_changed(service->options.bus, gone->hub_id, gone->device_id, gone->module_id);
+    tell_readers(service, NOTICE_DISCONNECTED, gone->hub_id);
     mem_free(gone);
     own_job_end(service);
 }
@@ -465,6 +505,10 @@ static enum err run_reported(struct store_job *job, struct store_txn *txn)
     if (err == ERR_NONE)
         err = store_twin_put(
             txn, who->hub_id, who->device_id, who->module_id, &change.doc, twin.version);
+    const struct twin_notice notice = {
+        who->device_id, who->module_id, TWIN_REPORT, call->call.work, &change};
+    if (err == ERR_NONE)
+        err = notice_twin(service, txn, who->hub_id, &notice);
     if (err == ERR_NONE)
         call->version = change.doc.reported.version;
     return err;
@@ -477,6 +521,10 @@ static void reported_done(struct store_job *job, enum err result)
     if (result == ERR_NONE)
         bus_twin_changed(
             call->call.service->options.bus, who->hub_id, who->device_id, who->module_id);
+    if (result == ERR_NONE)
+        metrics_add(METRIC_TWIN_UPDATES, TWIN_REPORTED_UPDATE, 1);
+    if (result == ERR_NONE)
+        tell_readers(call->call.service, NOTICE_TWIN_UPDATED, who->hub_id);
     reply_done(job, result);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service_priv.h"
+#include "notices.h"
+
+#include "metrics.h"
 
 static enum err add_desired_effect(struct rest *rest, struct span device_id, struct span module_id,
     const struct twin_change *change)
@@ -60,6 +62,11 @@ enum err twins_change(struct rest *rest, struct span device_id, struct span modu
             &rest->service->options.limits.twin, now_us(rest->service), &change, rest->why);
     if (err == ERR_NONE && change.doc.version != twin.version)
         err = put_change(rest, device_id, module_id, step->history, &change, twin.version);
+    const struct twin_notice notice = {device_id, module_id, step->kind, step->body, &change};
+    if (err == ERR_NONE && change.doc.version != twin.version)
+        err = notice_twin_of(rest, &notice);
+    if (err == ERR_NONE && change.desired_changed)
+        metrics_add(METRIC_TWIN_UPDATES, TWIN_DESIRED_UPDATE, 1);
     if (err != ERR_NONE)
         return err;
     *ret_identity = identity;

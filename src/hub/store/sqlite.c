@@ -523,5 +523,6 @@ static const struct store_driver driver = {
     .event_read = sqlite_event_read,
     .event_next = sqlite_event_next,
     .event_prune = sqlite_event_prune,
+    .event_shrink = sqlite_event_shrink,
     .event_minutes = sqlite_event_minutes,
 };

@@ -24,9 +24,11 @@ static uint64_t sequence_of(int64_t row)
     return (uint64_t)row & SEQUENCE_MAX;
 }
 
-static enum err take_sequence(struct store_txn *txn, int64_t hub_id, uint64_t *ret_sequence)
+static enum err take_sequence(
+    struct store_txn *txn, int64_t hub_id, size_t size, uint64_t *ret_sequence)
 {
     AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_TAKE_SEQUENCE);
+    query_put_int(&query, (int64_t)size);
     query_put_int(&query, hub_id);
     enum err err = query_row(&query);
     if (err != ERR_NONE)
@@ -44,11 +46,17 @@ static enum err count_minute(struct store_txn *txn, int64_t hub_id, int64_t enqu
     return query_change(&query, NULL);
 }
 
+static size_t size_of(const struct event *event)
+{
+    return event->device_id.len + event->module_id.len + event->system_properties.len +
+           event->properties.len + event->body.len;
+}
+
 enum err sqlite_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence)
 {
     uint64_t sequence = 0;
-    enum err err = take_sequence(txn, hub_id, &sequence);
+    enum err err = take_sequence(txn, hub_id, size_of(event), &sequence);
     if (err != ERR_NONE)
         return err;
     if (sequence > SEQUENCE_MAX || hub_id > HUB_MAX)
@@ -62,8 +70,10 @@ enum err sqlite_event_append(
     query_put_text(&query, event->system_properties);
     query_put_text(&query, event->properties);
     query_put_bytes(&query, event->body);
+    query_put_int(&query, event->source);
+    query_put_int(&query, (int64_t)size_of(event));
     err = query_change(&query, NULL);
-    if (err == ERR_NONE)
+    if (err == ERR_NONE && event->source == EVENT_TELEMETRY)
         err = count_minute(txn, hub_id, event->enqueued_us);
     if (err == ERR_NONE)
         *ret_sequence = sequence;
@@ -72,7 +82,8 @@ enum err sqlite_event_append(
 
 static bool wanted(const struct event *event, const struct event_range *range)
 {
-    return (range->device_id.len == 0 || span_eq(event->device_id, range->device_id)) &&
+    return (range->sources == 0 || (range->sources & (1u << event->source)) != 0) &&
+           (range->device_id.len == 0 || span_eq(event->device_id, range->device_id)) &&
            (range->module_id.len == 0 || span_eq(event->module_id, range->module_id));
 }
 
@@ -105,6 +116,7 @@ enum err sqlite_event_read(struct store_txn *txn, int64_t hub_id, const struct e
         event.enqueued_us = query_int(&query);
         event.device_id = query_span(&query);
         event.module_id = query_span(&query);
+        event.source = (enum event_source)query_int(&query);
         next = event.sequence + 1;
         if (!wanted(&event, range))
             continue;
@@ -139,19 +151,88 @@ static enum err prune_minutes(struct store_txn *txn, int64_t hub_id, int64_t bef
     return query_change(&query, NULL);
 }
 
+static enum err drop_bytes(struct store_txn *txn, int64_t hub_id, int64_t bytes)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_BYTES_DROP);
+    query_put_int(&query, bytes);
+    query_put_int(&query, hub_id);
+    return query_change(&query, NULL);
+}
+
 enum err sqlite_event_prune(
     struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit, size_t *ret_dropped)
 {
+    size_t dropped = 0;
+    int64_t bytes = 0;
+    enum err err;
     AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_PRUNE);
     query_put_int(&query, hub_id);
     query_put_int(&query, before_us);
     query_put_int(&query, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
-    int64_t dropped = 0;
-    enum err err = query_change(&query, &dropped);
+    while ((err = query_row(&query)) == ERR_NONE) {
+        query.txn->wrote = true;
+        bytes += query_int(&query);
+        dropped++;
+    }
+    err = err == ERR_NOT_FOUND ? prune_minutes(txn, hub_id, before_us) : err;
+    if (err == ERR_NONE && bytes > 0)
+        err = drop_bytes(txn, hub_id, bytes);
     if (err == ERR_NONE)
-        err = prune_minutes(txn, hub_id, before_us);
+        *ret_dropped = dropped;
+    return err;
+}
+
+static enum err bytes_of_log(struct store_txn *txn, int64_t hub_id, int64_t *ret_bytes)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_BYTES);
+    query_put_int(&query, hub_id);
+    enum err err = query_row(&query);
     if (err == ERR_NONE)
-        *ret_dropped = (size_t)dropped;
+        *ret_bytes = query_int(&query);
+    return err;
+}
+
+/* The oldest rows that are so much together, at most `limit`. */
+static enum err find_oldest(struct store_txn *txn, int64_t hub_id, int64_t excess, size_t limit,
+    int64_t *ret_last, int64_t *ret_bytes, size_t *ret_count)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_SIZES);
+    query_put_int(&query, row_of(hub_id, 0));
+    query_put_int(&query, row_of(hub_id, SEQUENCE_MAX));
+    query_put_int(&query, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
+    enum err err = ERR_NONE;
+    while (*ret_bytes < excess && (err = query_row(&query)) == ERR_NONE) {
+        *ret_last = query_int(&query);
+        *ret_bytes += query_int(&query);
+        (*ret_count)++;
+    }
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
+static enum err drop_range(struct store_txn *txn, int64_t first, int64_t last)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_DROP_RANGE);
+    query_put_int(&query, first);
+    query_put_int(&query, last);
+    return query_change(&query, NULL);
+}
+
+enum err sqlite_event_shrink(
+    struct store_txn *txn, int64_t hub_id, uint64_t max_bytes, size_t limit, size_t *ret_dropped)
+{
+    int64_t now = 0;
+    int64_t last = 0;
+    int64_t bytes = 0;
+    size_t count = 0;
+    enum err err = bytes_of_log(txn, hub_id, &now);
+    if (err == ERR_NONE && (uint64_t)now > max_bytes)
+        err = find_oldest(txn, hub_id, now - (int64_t)max_bytes, limit, &last, &bytes, &count);
+    if (err == ERR_NONE && count > 0)
+        err = drop_range(txn, row_of(hub_id, 0), last);
+    if (err == ERR_NONE && bytes > 0)
+        err = drop_bytes(txn, hub_id, bytes);
+    if (err == ERR_NONE)
+        *ret_dropped = count;
     return err;
 }
 

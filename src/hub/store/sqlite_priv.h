@@ -198,6 +198,8 @@ enum err sqlite_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_
 enum err sqlite_event_prune(
     struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit, size_t *ret_dropped);
 
+enum err sqlite_event_shrink(
+    struct store_txn *txn, int64_t hub_id, uint64_t max_bytes, size_t limit, size_t *ret_dropped);
 enum err sqlite_event_minutes(
     struct store_txn *txn, int64_t hub_id, int64_t first, size_t count, uint64_t *ret_events);
 

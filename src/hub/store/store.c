@@ -393,7 +393,7 @@ enum err store_twin_count(
 enum err store_event_append(
     struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence)
 {
-    must(txn->writable);
+    must(txn->writable && (unsigned)event->source < EVENT_SOURCES);
     return txn->driver->event_append(txn, hub_id, event, ret_sequence);
 }
 
@@ -413,6 +413,13 @@ enum err store_event_prune(
 {
     must(txn->writable);
     return txn->driver->event_prune(txn, hub_id, before_us, limit, ret_dropped);
+}
+
+enum err store_event_shrink(
+    struct store_txn *txn, int64_t hub_id, uint64_t max_bytes, size_t limit, size_t *ret_dropped)
+{
+    must(txn->writable && max_bytes <= INT64_MAX);
+    return txn->driver->event_shrink(txn, hub_id, max_bytes, limit, ret_dropped);
 }
 
 enum err store_event_minutes(

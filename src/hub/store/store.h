@@ -495,9 +495,19 @@ enum err store_twin_count(struct store_txn *txn, int64_t hub_id, const struct tw
 
 /* ---- the event log -------------------------------------------------------------------------- */
 
+/* Who made an event; the numbers stand in the database. */
+enum event_source {
+    EVENT_TELEMETRY, /* a client */
+    EVENT_LIFECYCLE, /* the others: the hub itself */
+    EVENT_TWIN,
+    EVENT_CONNECTION,
+    EVENT_SOURCES
+};
+
 struct event {
     uint64_t sequence; /* given by the store: grows, never used twice in a hub */
     int64_t enqueued_us;
+    enum event_source source;
     struct span device_id;
     struct span module_id;         /* empty: the device itself */
     struct span system_properties; /* JSON object text */
@@ -514,6 +524,7 @@ struct event_range {
     uint64_t from;         /* the first sequence number of interest */
     struct span device_id; /* empty: any */
     struct span module_id; /* empty: any */
+    unsigned sources;      /* a set of 1 << enum event_source; 0: all */
     size_t limit;
     size_t limit_bytes; /* ends behind the event that passes it */
 };
@@ -530,8 +541,12 @@ enum err store_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_n
 enum err store_event_prune(struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit,
     size_t *ret_dropped) MUST_USE;
 
-/* How many events came in each of `count` minutes from minute `first` (since 1970) on. Kept as long
- * as events are. */
+/* Drops the oldest events, at most `limit`, until what is left is no more than `max_bytes`. */
+enum err store_event_shrink(struct store_txn *txn, int64_t hub_id, uint64_t max_bytes, size_t limit,
+    size_t *ret_dropped) MUST_USE;
+
+/* How many events of clients came in each of `count` minutes from minute `first` (since 1970) on.
+ * Kept as long as events are. */
 enum err store_event_minutes(struct store_txn *txn, int64_t hub_id, int64_t first, size_t count,
     uint64_t *ret_events) MUST_USE;
 

@@ -127,6 +127,8 @@ struct store_driver {
     enum err (*event_next)(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next);
     enum err (*event_prune)(struct store_txn *txn, int64_t hub_id, int64_t before_us, size_t limit,
         size_t *ret_dropped);
+    enum err (*event_shrink)(struct store_txn *txn, int64_t hub_id, uint64_t max_bytes,
+        size_t limit, size_t *ret_dropped);
     enum err (*event_minutes)(
         struct store_txn *txn, int64_t hub_id, int64_t first, size_t count, uint64_t *ret_events);
 };

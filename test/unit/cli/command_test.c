@@ -70,9 +70,9 @@ static void a_host_name_may_be_given_several_times(void **state UNUSED)
 {
     struct arguments a;
     assert_int_equal(parse("hub create -n h --host-name a --host-name b", &a, NULL), ERR_NONE);
-    assert_int_equal(a.host_name_count, 2);
-    assert_string_equal(a.host_names[0], "a");
-    assert_string_equal(a.host_names[1], "b");
+    assert_int_equal(a.repeated_count, 2);
+    assert_string_equal(a.repeated[0], "a");
+    assert_string_equal(a.repeated[1], "b");
 }
 
 static void wrong_usage_is_told_precisely(void **state UNUSED)
@@ -153,7 +153,7 @@ static void too_many_or_too_long_words_are_refused(void **state UNUSED)
     struct why why = {""};
     assert_int_equal(parse(long_word, &a, &why), ERR_ARGUMENT);
     char line[512] = "hub create -n h";
-    for (int i = 0; i <= HOST_NAMES_MAX; i++)
+    for (int i = 0; i <= REPEATED_MAX; i++)
         strcat(line, " --host-name=h");
     assert_int_equal(parse(line, &a, &why), ERR_ARGUMENT);
     assert_non_null(strstr(why.text, "more than 16"));

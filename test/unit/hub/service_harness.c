@@ -79,6 +79,10 @@ int world_open(void **state UNUSED)
         .limits = service_limits_default,
         .mqtt_port = 8883,
         .https_port = 443};
+    /* Tests that want them switch them on. */
+    world.options.limits.lifecycle_events = 0;
+    world.options.limits.twin_events = 0;
+    world.options.limits.connection_events = 0;
     assert_int_equal(service_open(&world.options, &world.service, &why), ERR_NONE);
     arena_init(&world.arena, 0);
     return 0;

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events that the hub itself makes, with the names that IoT Hub gives them: identities that come
+ * and go, twins that change, clients that connect. Each is appended in the transaction of what it
+ * tells of, so that one is never there without the other.
+ */
+#include "notices.h"
+
+#include "event_log.h"
+#include "metrics.h"
+
+#include <stdio.h>
+
+static const struct {
+    const char *device; /* opType */
+    const char *module;
+    const char *device_schema;
+    const char *module_schema;
+    enum event_source source;
+} kinds[] = {
+    [NOTICE_CREATED] = {"createDeviceIdentity", "createModuleIdentity",
+        "deviceLifecycleNotification", "moduleLifecycleNotification", EVENT_LIFECYCLE},
+    [NOTICE_DELETED] = {"deleteDeviceIdentity", "deleteModuleIdentity",
+        "deviceLifecycleNotification", "moduleLifecycleNotification", EVENT_LIFECYCLE},
+    [NOTICE_TWIN_UPDATED] = {"updateTwin", "updateTwin", "twinChangeNotification",
+        "twinChangeNotification", EVENT_TWIN},
+    [NOTICE_TWIN_REPLACED] = {"replaceTwin", "replaceTwin", "twinChangeNotification",
+        "twinChangeNotification", EVENT_TWIN},
+    [NOTICE_CONNECTED] = {"deviceConnected", "moduleConnected", "deviceConnectionStateNotification",
+        "moduleConnectionStateNotification", EVENT_CONNECTION},
+    [NOTICE_DISCONNECTED] = {"deviceDisconnected", "moduleDisconnected",
+        "deviceConnectionStateNotification", "moduleConnectionStateNotification", EVENT_CONNECTION},
+};
+
+static bool is_wanted(const struct service *service, enum event_source source)
+{
+    const struct service_limits *limits = &service->options.limits;
+    if (source == EVENT_LIFECYCLE)
+        return limits->lifecycle_events != 0;
+    if (source == EVENT_TWIN)
+        return limits->twin_events != 0;
+    return limits->connection_events != 0;
+}
+
+bool notice_is_wanted(const struct service *service, enum notice_kind kind)
+{
+    return is_wanted(service, kinds[kind].source);
+}
+
+static void write_hub_name(struct service *service, int64_t hub_id, struct buf *out)
+{
+    const struct hub_table *table = hub_cache_lock(&service->hubs);
+    const struct hub_record *hub;
+    for (size_t i = 0; (hub = hub_at(table, i)) != NULL; i++)
+        if (hub->id == hub_id)
+            write_text_member(out, "hubName", hub->name);
+    hub_cache_unlock(&service->hubs);
+}
+
+static void write_system(const struct notice *notice, const char *time, struct buf *out)
+{
+    buf_add_text(out, "{\"content-type\":\"application/json\",\"content-encoding\":\"utf-8\"");
+    write_text_member(out, "iothub-connection-device-id", notice->device_id);
+    if (notice->module_id.len > 0)
+        write_text_member(out, "iothub-connection-module-id", notice->module_id);
+    write_text_member(
+        out, "iothub-message-source", span_of(event_source_names[kinds[notice->kind].source]));
+    write_text_member(out, "iothub-enqueuedtime", span_of(time));
+    buf_add_byte(out, '}');
+}
+
+static void write_properties(struct service *service, int64_t hub_id, const struct notice *notice,
+    const char *time, struct buf *out)
+{
+    bool module = notice->module_id.len > 0;
+    buf_add_format(out, "{\"opType\":\"%s\"",
+        module ? kinds[notice->kind].module : kinds[notice->kind].device);
+    write_hub_name(service, hub_id, out);
+    write_text_member(out, "deviceId", notice->device_id);
+    if (module)
+        write_text_member(out, "moduleId", notice->module_id);
+    write_text_member(out, "operationTimestamp", span_of(time));
+    write_text_member(out, "iothub-message-schema",
+        span_of(module ? kinds[notice->kind].module_schema : kinds[notice->kind].device_schema));
+    buf_add_byte(out, '}');
+}
+
+enum err notice_append(
+    struct service *service, struct store_txn *txn, int64_t hub_id, const struct notice *notice)
+{
+    AUTO(buf_done) struct buf system = BUF_EMPTY;
+    AUTO(buf_done) struct buf properties = BUF_EMPTY;
+    char time[CLOCK_TEXT_SIZE];
+    uint64_t sequence;
+    int64_t now = now_us(service);
+    enum event_source source = kinds[notice->kind].source;
+    clock_format(now, time);
+    write_system(notice, time, &system);
+    write_properties(service, hub_id, notice, time, &properties);
+    if (system.failed || properties.failed)
+        return ERR_MEMORY;
+    const struct event event = {.enqueued_us = now,
+        .source = source,
+        .device_id = notice->device_id,
+        .module_id = notice->module_id,
+        .system_properties = buf_span(&system),
+        .properties = buf_span(&properties),
+        .body = notice->body};
+    enum err err = store_event_append(txn, hub_id, &event, &sequence);
+    if (err == ERR_NONE)
+        metrics_add(METRIC_EVENTS, source, 1);
+    return err;
+}
+
+/* ---- of REST calls --------------------------------------------------------------------------- */
+
+static enum err append_for(struct rest *rest, const struct notice *notice)
+{
+    struct effect *effect;
+    enum err err = notice_append(rest->service, rest->txn, rest->hub_id, notice);
+    return err == ERR_NONE ? rest_add_effect(rest, EFFECT_EVENTS, &effect) : err;
+}
+
+enum err notice_lifecycle(struct rest *rest, enum notice_kind kind, const struct identity *identity,
+    const struct twin_doc *twin)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    if (!notice_is_wanted(rest->service, kind))
+        return ERR_NONE;
+    write_twin(identity, twin, &body);
+    const struct notice notice = {kind, identity->device_id, identity->module_id, buf_span(&body)};
+    return body.failed ? ERR_MEMORY : append_for(rest, &notice);
+}
+
+static enum err delete_module(
+    void *self, const struct identity *identity, const struct twin_doc *twin)
+{
+    return twin == NULL ? ERR_NONE : notice_lifecycle(self, NOTICE_DELETED, identity, twin);
+}
+
+/* A device goes with its modules. */
+enum err notice_deletion(struct rest *rest, const struct identity *identity)
+{
+    struct twin_doc twin;
+    if (!notice_is_wanted(rest->service, NOTICE_DELETED))
+        return ERR_NONE;
+    enum err err = store_twin_get(
+        rest->txn, rest->arena, rest->hub_id, identity->device_id, identity->module_id, &twin);
+    if (err != ERR_NONE)
+        return err;
+    const struct identity_range modules = {
+        .modules = true, .device_id = identity->device_id, .limit = SIZE_MAX, .with_twins = true};
+    if (identity->module_id.len == 0)
+        err = store_identity_list(rest->txn, rest->hub_id, &modules, delete_module, rest);
+    return err == ERR_NONE ? notice_lifecycle(rest, NOTICE_DELETED, identity, &twin) : err;
+}
+
+/* ---- twins ----------------------------------------------------------------------------------- */
+
+/* A section as it was sent, with what the hub adds to it. */
+static void write_section(
+    const struct json *patch, const char *name, int64_t version, const char *time, struct buf *out)
+{
+    bool first = true;
+    buf_add_format(out, "\"%s\":{", name);
+    if (json_is(patch, JSON_OBJECT)) {
+        json_each (member, patch) {
+            if (span_starts(member->key, SPAN_LIT("$")))
+                continue;
+            buf_add_text(out, first ? "" : ",");
+            json_write_string(member->key, out);
+            buf_add_byte(out, ':');
+            json_write(member, out);
+            first = false;
+        }
+    }
+    buf_add_format(out, "%s\"$metadata\":{\"$lastUpdated\":\"%s\"},\"$version\":%lld}",
+        first ? "" : ",", time, (long long)version);
+}
+
+static void write_change(const struct twin_notice *change, const char *time, struct buf *out)
+{
+    const struct twin_doc *doc = &change->change->doc;
+    const struct json *body = change->body;
+    const struct json *properties = json_find_text(body, "properties");
+    buf_add_format(out, "{\"version\":%lld", (long long)doc->version);
+    if (change->kind == TWIN_REPORT) {
+        buf_add_text(out, ",\"properties\":{");
+        write_section(body, "reported", doc->reported.version, time, out);
+        buf_add_byte(out, '}');
+    } else {
+        if (change->change->tags_changed) {
+            const struct json *tags = json_find_text(body, "tags");
+            buf_add_text(out, ",\"tags\":");
+            if (tags != NULL && change->kind == TWIN_PATCH)
+                json_write(tags, out);
+            else
+                buf_add(out, doc->tags);
+        }
+        if (change->change->desired_changed) {
+            buf_add_text(out, ",\"properties\":{");
+            write_section(
+                json_find_text(properties, "desired"), "desired", doc->desired.version, time, out);
+            buf_add_byte(out, '}');
+        }
+    }
+    buf_add_byte(out, '}');
+}
+
+enum err notice_twin(struct service *service, struct store_txn *txn, int64_t hub_id,
+    const struct twin_notice *change)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    char time[CLOCK_TEXT_SIZE];
+    if (!notice_is_wanted(service, NOTICE_TWIN_UPDATED))
+        return ERR_NONE;
+    write_change(change, clock_format(now_us(service), time), &body);
+    const struct notice notice = {
+        change->kind == TWIN_REPLACE ? NOTICE_TWIN_REPLACED : NOTICE_TWIN_UPDATED,
+        change->device_id, change->module_id, buf_span(&body)};
+    return body.failed ? ERR_MEMORY : notice_append(service, txn, hub_id, &notice);
+}
+
+enum err notice_twin_of(struct rest *rest, const struct twin_notice *change)
+{
+    struct effect *effect;
+    if (!notice_is_wanted(rest->service, NOTICE_TWIN_UPDATED))
+        return ERR_NONE;
+    enum err err = notice_twin(rest->service, rest->txn, rest->hub_id, change);
+    return err == ERR_NONE ? rest_add_effect(rest, EFFECT_EVENTS, &effect) : err;
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+/* The number grows with each connection of an identity and each end of one: 32 hexadecimal digits,
+ * so that they compare as texts. */
+enum err notice_connection(struct service *service, struct store_txn *txn, int64_t hub_id,
+    struct span device_id, struct span module_id, uint64_t session, bool connected)
+{
+    char body[80];
+    enum notice_kind kind = connected ? NOTICE_CONNECTED : NOTICE_DISCONNECTED;
+    if (!notice_is_wanted(service, kind))
+        return ERR_NONE;
+    snprintf(body, sizeof(body), "{\"sequenceNumber\":\"%024llX%08X\"}",
+        (unsigned long long)session, connected ? 1u : 2u);
+    const struct notice notice = {kind, device_id, module_id, span_of(body)};
+    return notice_append(service, txn, hub_id, &notice);
+}
