@@ -38,6 +38,9 @@ struct twin_doc {
     struct twin_section reported;
     uint64_t etag;   /* counts service-side changes (tags, desired); 1 at creation */
     int64_t version; /* counts changes of any part; 2 at creation */
+    /* What the hub's configurations made of it; no change of the engine touches these. */
+    struct span configurations; /* {"NAME":{"status":"Applied"}}; empty: none has it as a target */
+    struct span owned;          /* what they put in place (overlay.h); empty: nothing */
 };
 
 /* Azure's limits; every one a setting of the hub. */

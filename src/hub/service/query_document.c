@@ -143,6 +143,10 @@ static bool of_twin(const struct twin_doc *twin, enum query_field field, struct 
     case QUERY_REPORTED_VERSION:
         *ret_value = query_value_number((double)twin->reported.version);
         return true;
+    case QUERY_CONFIGURATIONS:
+        if (twin->configurations.len > 0)
+            *ret_value = query_value_json(VALUE_OBJECT, twin->configurations);
+        return true;
     case QUERY_PROPERTIES:
         return put_properties(arena, twin, NULL, ret_value);
     case QUERY_DESIRED_WHOLE:
@@ -158,7 +162,7 @@ static bool is_of_twin(enum query_field field)
 {
     static const enum query_field fields[] = {QUERY_ETAG, QUERY_VERSION, QUERY_TAGS, QUERY_DESIRED,
         QUERY_REPORTED, QUERY_DESIRED_METADATA, QUERY_REPORTED_METADATA, QUERY_DESIRED_VERSION,
-        QUERY_REPORTED_VERSION, QUERY_PROPERTIES, QUERY_DESIRED_WHOLE, QUERY_REPORTED_WHOLE};
+        QUERY_REPORTED_VERSION, QUERY_CONFIGURATIONS, QUERY_PROPERTIES, QUERY_DESIRED_WHOLE, QUERY_REPORTED_WHOLE};
     for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (fields[i] == field)
             return true;

@@ -195,10 +195,23 @@ static struct identity fresh_identity(
     };
 }
 
+static enum err add_twin_effect(struct rest *rest, const struct identity *identity)
+{
+    struct effect *effect;
+    enum err err = rest_add_effect(rest, EFFECT_TWIN, &effect);
+    if (err != ERR_NONE)
+        return err;
+    effect->device_id = identity->device_id;
+    effect->module_id = identity->module_id;
+    return ERR_NONE;
+}
+
 static enum err insert(
     struct rest *rest, const struct identity *identity, const struct twin_doc *twin)
 {
-    enum err err = store_identity_insert(rest->txn, rest->hub_id, identity);
+    enum err err = add_twin_effect(rest, identity);
+    if (err == ERR_NONE)
+        err = store_identity_insert(rest->txn, rest->hub_id, identity);
     if (err != ERR_NONE)
         return err;
     err =
@@ -324,6 +337,8 @@ enum err registry_update(struct rest *rest, const struct identity_input *input,
         err = registry_make_twin(rest, NULL, &empty);
     if (err == ERR_NONE)
         err = add_update_effects(rest, &before, &after);
+    if (err == ERR_NONE)
+        err = add_twin_effect(rest, &after);
     if (err == ERR_NONE)
         err = store_identity_update(rest->txn, rest->hub_id, &after);
     if (err == ERR_NONE && after.iot_edge && !before.iot_edge)

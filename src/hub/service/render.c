@@ -327,6 +327,10 @@ void write_twin(const struct identity *identity, const struct twin_doc *twin, st
     }
     buf_add_byte(out, ',');
     twin_write_properties(twin, out);
+    if (twin->configurations.len > 0) {
+        buf_add_text(out, ",\"configurations\":");
+        buf_add(out, twin->configurations);
+    }
     if (identity->module_id.len == 0)
         write_capabilities(identity, out);
     write_scopes(identity, out);

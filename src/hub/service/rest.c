@@ -435,6 +435,10 @@ static void carry_out_effects(struct rest *rest)
             break;
         case EFFECT_TWIN:
             bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
+            configurator_note_twin(rest->service, e->hub_id, e->device_id, e->module_id);
+            break;
+        case EFFECT_CONFIGURATIONS:
+            configurator_note_hub(rest->service, e->hub_id);
             break;
         case EFFECT_DESIRED:
             bus_desired(bus, e->hub_id, e->device_id, e->module_id, e->payload, e->version);

@@ -19,6 +19,9 @@ const struct service_limits service_limits_default = {
     .enrollments = 1000000,
     .enrollment_groups = 100,
     .devices_per_hub = 1000000,
+    .configurations = 100,
+    .configuration_metrics = 5,
+    .configuration_seconds = 300,
     .bulk_items = 100,
     .list_items = 1000,
     .skew_seconds = 300,
@@ -66,7 +69,9 @@ static bool prepare(struct service *service, const struct clock *clock)
     settings_write_schema(&service->schema);
     service->watches = watch_table_new();
     service->methods = method_table_new(clock);
-    return service->watches != NULL && service->methods != NULL && !service->schema.failed;
+    service->configurator = configurator_new(service);
+    return service->watches != NULL && service->methods != NULL &&
+           service->configurator != NULL && !service->schema.failed;
 }
 
 static void service_free(struct service *service)
@@ -75,6 +80,7 @@ static void service_free(struct service *service)
         return;
     watch_table_free(service->watches);
     method_table_free(service->methods);
+    configurator_free(service->configurator);
     buf_done(&service->schema);
     mem_free(service);
 }
@@ -170,6 +176,7 @@ void service_tick(struct service *service)
     events_prune(service);
     history_prune(service);
     health_probe(service);
+    configurator_tick(service);
 }
 
 void service_release_parked(struct service *service)

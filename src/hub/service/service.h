@@ -64,6 +64,9 @@ struct service_limits {
     size_t certificates_per_hub; /* of authorities: 25 */
     size_t enrollments;          /* individual, of one hub: 1,000,000 */
     size_t enrollment_groups;    /* of one hub: 100 */
+    size_t configurations;       /* of one hub: 100 */
+    size_t configuration_metrics;   /* of one configuration: 5 */
+    unsigned configuration_seconds; /* between two sweeps over all twins: 300 */
     size_t bulk_items;           /* 100 */
     size_t list_items;           /* 1000 */
     unsigned skew_seconds;       /* tolerated behind a token's expiry: 300 */

@@ -120,6 +120,7 @@ struct service {
 
     struct watch_table *watches;  /* has its own locks */
     struct method_table *methods; /* likewise */
+    struct configurator *configurator; /* likewise */
     struct buf schema;            /* of the settings; never changes */
 };
 
@@ -147,6 +148,7 @@ enum effect_kind {
     EFFECT_DESIRED,
     EFFECT_TWIN,
     EFFECT_EVENTS,
+    EFFECT_CONFIGURATIONS,
     EFFECT_HUBS,
     EFFECT_HUB_GONE,
     EFFECT_POLICY_KEY
@@ -510,6 +512,18 @@ bool health_knows_token(const struct rest *rest);
 void health_probe(struct service *service);
 /* Counts a call that is answered, once. */
 void health_count(struct rest *rest);
+
+/* ---- configuration_engine.c ------------------------------------------------------------------ */
+
+struct configurator *configurator_new(struct service *service);
+void configurator_free(struct configurator *configurator); /* NULL is fine */
+/* Looks at all twins of every hub when it is time. */
+void configurator_tick(struct service *service);
+/* A twin or its identity is other than before. Nobody waits for what comes of it. */
+void configurator_note_twin(
+    struct service *service, int64_t hub_id, struct span device_id, struct span module_id);
+/* The configurations of a hub are. */
+void configurator_note_hub(struct service *service, int64_t hub_id);
 
 /* ---- event_log.c ---------------------------------------------------------------------------- */
 

@@ -518,13 +518,13 @@ static void reported_done(struct store_job *job, enum err result)
 {
     struct reported_call *call = (struct reported_call *)job;
     const struct session_identity *who = &call->identity;
-    if (result == ERR_NONE)
+    if (result == ERR_NONE) {
         bus_twin_changed(
             call->call.service->options.bus, who->hub_id, who->device_id, who->module_id);
-    if (result == ERR_NONE)
         metrics_add(METRIC_TWIN_UPDATES, TWIN_REPORTED_UPDATE, 1);
-    if (result == ERR_NONE)
         tell_readers(call->call.service, NOTICE_TWIN_UPDATED, who->hub_id);
+        configurator_note_twin(call->call.service, who->hub_id, who->device_id, who->module_id);
+    }
     reply_done(job, result);
 }
 

@@ -13,6 +13,8 @@ static void read_twin(struct query *query, struct twin_doc *ret_twin)
     ret_twin->reported.values = query_span(query);
     ret_twin->reported.metadata = query_span(query);
     ret_twin->reported.version = query_int(query);
+    ret_twin->configurations = query_span(query);
+    ret_twin->owned = query_span(query);
 }
 
 static bool copy_texts(struct arena *arena, struct twin_doc *twin)
@@ -21,7 +23,9 @@ static bool copy_texts(struct arena *arena, struct twin_doc *twin)
            arena_span(arena, twin->desired.values, &twin->desired.values) &&
            arena_span(arena, twin->desired.metadata, &twin->desired.metadata) &&
            arena_span(arena, twin->reported.values, &twin->reported.values) &&
-           arena_span(arena, twin->reported.metadata, &twin->reported.metadata);
+           arena_span(arena, twin->reported.metadata, &twin->reported.metadata) &&
+           arena_span(arena, twin->configurations, &twin->configurations) &&
+           arena_span(arena, twin->owned, &twin->owned);
 }
 
 static void put_twin(struct query *query, const struct twin_doc *twin)
@@ -35,6 +39,8 @@ static void put_twin(struct query *query, const struct twin_doc *twin)
     query_put_text(query, twin->reported.values);
     query_put_text(query, twin->reported.metadata);
     query_put_int(query, twin->reported.version);
+    query_put_text(query, twin->configurations);
+    query_put_text(query, twin->owned);
 }
 
 static void put_key(

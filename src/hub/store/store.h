@@ -361,6 +361,56 @@ enum err store_twin_get(struct store_txn *txn, struct arena *arena, int64_t hub_
 enum err store_twin_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, const struct twin_doc *twin, int64_t expected_version) MUST_USE;
 
+/* ---- configurations: what the hub itself puts into twins ------------------------------------- */
+
+struct configuration {
+    struct span id;
+    struct span document; /* JSON object text, the caller's */
+    struct span results;  /* likewise: of its metrics; empty: none yet */
+    uint64_t etag;
+    int64_t created_us;
+    int64_t updated_us;
+};
+
+enum err store_configuration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span id, struct configuration *ret_configuration) MUST_USE; /* ERR_NOT_FOUND */
+/* All of a hub, by id. */
+enum err store_configuration_list(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct configuration **ret_configurations, size_t *ret_count) MUST_USE;
+/* Adds one, or replaces all but the time of its creation. */
+enum err store_configuration_put(
+    struct store_txn *txn, int64_t hub_id, const struct configuration *configuration) MUST_USE;
+enum err store_configuration_delete(
+    struct store_txn *txn, int64_t hub_id, struct span id) MUST_USE; /* ERR_NOT_FOUND */
+/* Writes results alone; nothing if there is no such configuration. */
+enum err store_configuration_results(
+    struct store_txn *txn, int64_t hub_id, struct span id, struct span results) MUST_USE;
+
+/* Notes for the counts whose target a twin is: what its "configurations" says, as of a store_twin_put
+ * in the same job. ERR_NOT_FOUND: there is no such identity. */
+enum err store_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, struct span configurations) MUST_USE;
+
+struct configuration_targets {
+    uint64_t targeted; /* twins of which it was noted */
+    uint64_t applied;  /* of these, with the status "Applied" */
+};
+
+enum err store_configuration_count(struct store_txn *txn, int64_t hub_id, struct span id,
+    struct configuration_targets *ret_targets) MUST_USE;
+
+/* How far the twins of a hub are behind its configurations. */
+struct configuration_state {
+    int64_t revision; /* grows with every put and delete of one */
+    int64_t swept;    /* the revision as of which every twin was looked at */
+    size_t count;     /* of configurations */
+};
+
+enum err store_configuration_state(struct store_txn *txn, int64_t hub_id,
+    struct configuration_state *ret_state) MUST_USE; /* ERR_NOT_FOUND: no such hub */
+enum err store_configuration_swept(
+    struct store_txn *txn, int64_t hub_id, int64_t revision) MUST_USE;
+
 /* ---- the history of twins: what the service side changed ------------------------------------ */
 
 enum history_kind { HISTORY_CREATE, HISTORY_PATCH, HISTORY_REPLACE, HISTORY_REVERT };

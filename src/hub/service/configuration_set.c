@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "configuration_set.h"
+
+#include "overlay.h"
+#include "query_document.h"
+
+#include <stdlib.h>
+
+/* ---- conditions and metrics ------------------------------------------------------------------ */
+
+static enum err read_query(
+    struct arena *arena, const char *text, struct query **ret_query, struct why *why)
+{
+    if (text == NULL)
+        return ERR_MEMORY;
+    struct query *query;
+    enum err err = query_parse(arena, span_of(text), &query_limits_default, &query, why);
+    if (err != ERR_NONE)
+        return err;
+    if (query_collection(query) == QUERY_JOBS || query_is_grouped(query) ||
+        query_top(query) != UINT64_MAX)
+        return fail(ERR_ARGUMENT, why,
+            "it must be about devices or devices.modules, without TOP, GROUP BY and aggregates");
+    *ret_query = query;
+    return ERR_NONE;
+}
+
+static bool begins_with_from(struct span text)
+{
+    static const char word[] = "from";
+    size_t length = sizeof(word) - 1;
+    return text.len > length && span_eq_nocase(span_first(text, length), span_of(word)) &&
+           (text.ptr[length] == ' ' || text.ptr[length] == '\t' || text.ptr[length] == '\n' ||
+               text.ptr[length] == '\r');
+}
+
+enum err configuration_condition(
+    struct arena *arena, struct span text, struct query **ret_query, struct why *why)
+{
+    char *query = NULL;
+    text = span_trim(text);
+    if (text.len == 0) {
+        *ret_query = NULL;
+        return ERR_NONE;
+    }
+    if (text.len > query_limits_default.text_bytes / 2)
+        return fail(ERR_TARGET_CONDITION, why, "the condition has %zu bytes, at most %zu are allowed",
+            text.len, query_limits_default.text_bytes / 2);
+    if (span_is(text, "*"))
+        query = arena_format(arena, "SELECT * FROM devices");
+    else if (begins_with_from(text))
+        query = arena_format(arena, "SELECT * %.*s", SPAN_ARG(text));
+    else /* with a line of its own, so that the place that an error names is easily found */
+        query = arena_format(arena, "SELECT * FROM devices WHERE\n%.*s", SPAN_ARG(text));
+    enum err err = read_query(arena, query, ret_query, why);
+    if (err == ERR_MEMORY || err == ERR_NONE)
+        return err;
+    why_prefix(why, "the target condition, which begins in line %d",
+        begins_with_from(text) || span_is(text, "*") ? 1 : 2);
+    return ERR_TARGET_CONDITION;
+}
+
+enum err configuration_metric_query(
+    struct arena *arena, struct span text, struct query **ret_query, struct why *why)
+{
+    struct why other;
+    text = span_trim(text);
+    if (text.len > query_limits_default.text_bytes / 2)
+        return fail(ERR_CONFIGURATION_METRIC, why, "it has %zu bytes, at most %zu are allowed",
+            text.len, query_limits_default.text_bytes / 2);
+    enum err err =
+        read_query(arena, arena_format(arena, "%.*s", SPAN_ARG(text)), ret_query, why);
+    /* "select *" is about devices. */
+    if (err == ERR_ARGUMENT)
+        err = read_query(arena, arena_format(arena, "%.*s FROM devices", SPAN_ARG(text)),
+            ret_query, &other);
+    return err == ERR_MEMORY || err == ERR_NONE ? err : ERR_CONFIGURATION_METRIC;
+}
+
+/* ---- whom a query takes ---------------------------------------------------------------------- */
+
+static bool flag_fits(int wanted, bool flag)
+{
+    return wanted < 0 || (wanted == 1) == flag;
+}
+
+static bool names_fit(const struct query_narrow *narrow, const struct identity *identity)
+{
+    bool found = narrow->device_ids == NULL;
+    for (size_t i = 0; !found && i < narrow->device_id_count; i++)
+        found = span_eq(narrow->device_ids[i], identity->device_id);
+    return found &&
+           (narrow->device_from.len == 0 ||
+               span_compare(identity->device_id, narrow->device_from) >= 0) &&
+           (narrow->device_below.len == 0 ||
+               span_compare(identity->device_id, narrow->device_below) < 0) &&
+           (narrow->module_id.len == 0 || span_eq(narrow->module_id, identity->module_id));
+}
+
+static enum err value_at(struct arena *arena, struct span json, struct span path,
+    struct query_value *ret_value)
+{
+    struct span names[16];
+    size_t count = 0;
+    while (span_cut(&path, '.', &names[count]))
+        if (++count == COUNT_OF(names))
+            break;
+    return query_value_at(arena, json, names, count, ret_value) ? ERR_NONE : ERR_MEMORY;
+}
+
+static enum err state_fits(
+    int wanted, const struct twin_doc *twin, struct arena *arena, bool *ret_fits)
+{
+    struct query_value state;
+    if (wanted < 0)
+        return ERR_NONE;
+    enum err err = value_at(arena, twin->reported.values, SPAN_LIT("latest_state"), &state);
+    if (err == ERR_NONE)
+        *ret_fits = state.kind == VALUE_STRING &&
+                    span_is(state.text, wanted == 1 ? "success" : "failed");
+    return err;
+}
+
+static enum err tag_fits(const struct query_narrow *narrow, const struct twin_doc *twin,
+    struct arena *arena, bool *ret_fits)
+{
+    struct query_value tag;
+    int order = 1;
+    if (narrow->tag.len == 0)
+        return ERR_NONE;
+    enum err err = value_at(arena, twin->tags, narrow->tag, &tag);
+    if (err == ERR_NONE)
+        *ret_fits = query_value_compare(&tag, &narrow->tag_value, &order) && order == 0;
+    return err;
+}
+
+/* What query_matches() takes for granted. */
+static enum err fits_narrow(const struct query_narrow *narrow, const struct identity *identity,
+    const struct twin_doc *twin, struct arena *arena, bool *ret_fits)
+{
+    *ret_fits = names_fit(narrow, identity) && flag_fits(narrow->connected, identity->connected) &&
+                flag_fits(narrow->enabled, identity->enabled) &&
+                flag_fits(narrow->iot_edge, identity->iot_edge);
+    enum err err = ERR_NONE;
+    if (*ret_fits)
+        err = state_fits(narrow->latest_state, twin, arena, ret_fits);
+    if (err == ERR_NONE && *ret_fits)
+        err = tag_fits(narrow, twin, arena, ret_fits);
+    return err;
+}
+
+enum err configuration_takes(const struct query *query, const struct identity *identity,
+    const struct twin_doc *twin, struct arena *arena, bool *ret_takes)
+{
+    struct query_document document = query_document_of(identity, twin);
+    bool is_module = identity->module_id.len > 0;
+    *ret_takes = false;
+    if ((query_collection(query) == QUERY_MODULES) != is_module)
+        return ERR_NONE;
+    enum err err = fits_narrow(query_narrow(query), identity, twin, arena, ret_takes);
+    if (err == ERR_NONE && *ret_takes)
+        err = query_matches(query, &document.source, arena, ret_takes);
+    return err;
+}
+
+/* ---- reading the rows ------------------------------------------------------------------------ */
+
+static enum err read_metrics(struct configuration_set *set, const struct json *queries,
+    struct configuration_item *item, struct why *why)
+{
+    size_t room = json_is(queries, JSON_OBJECT) ? queries->count : 0;
+    if (room == 0)
+        return ERR_NONE;
+    item->metrics = arena_alloc(&set->arena, room * sizeof(*item->metrics));
+    if (item->metrics == NULL)
+        return ERR_MEMORY;
+    set->has_metrics = true;
+    json_each (member, queries) {
+        struct configuration_metric *metric = &item->metrics[item->metric_count++];
+        metric->name = member->key;
+        enum err err =
+            configuration_metric_query(&set->arena, member->text, &metric->query, why);
+        if (err != ERR_NONE)
+            return err;
+    }
+    return ERR_NONE;
+}
+
+static enum err read_item(struct configuration_set *set, const struct configuration *row,
+    struct configuration_item *item, struct why *why)
+{
+    struct json *document;
+    enum err err = json_parse(&set->arena, row->document, 0, &document, why);
+    if (err != ERR_NONE)
+        return err;
+    const struct json *content = json_find_text(document, "content");
+    item->id = row->id;
+    item->created_us = row->created_us;
+    (void)json_int64(json_find_text(document, "priority"), &item->priority);
+    item->content = content == NULL ? NULL : content->first;
+    if (!json_is(item->content, JSON_OBJECT))
+        return ERR_CORRUPT;
+    err = configuration_condition(
+        &set->arena, json_string_of(document, "targetCondition"), &item->condition, why);
+    if (err == ERR_NONE)
+        err = read_metrics(
+            set, json_find_text(json_find_text(document, "metrics"), "queries"), item, why);
+    return err;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct configuration_item *first = a;
+    const struct configuration_item *second = b;
+    if (first->priority != second->priority)
+        return first->priority < second->priority ? -1 : 1;
+    if (first->created_us != second->created_us)
+        return first->created_us < second->created_us ? -1 : 1;
+    return span_compare(first->id, second->id);
+}
+
+static enum err read_set(
+    struct store_txn *txn, int64_t hub_id, struct configuration_set *set, struct why *why)
+{
+    struct configuration_state state;
+    struct configuration *rows;
+    enum err err = store_configuration_state(txn, hub_id, &state);
+    if (err == ERR_NONE)
+        err = store_configuration_list(txn, &set->arena, hub_id, &rows, &set->count);
+    if (err != ERR_NONE)
+        return err;
+    set->revision = state.revision;
+    set->items = arena_alloc(&set->arena, (set->count + 1) * sizeof(*set->items));
+    if (set->items == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < set->count && err == ERR_NONE; i++) {
+        err = read_item(set, &rows[i], &set->items[i], why);
+        if (err != ERR_NONE && err != ERR_MEMORY)
+            why_prefix(why, "the configuration \"%.*s\"", SPAN_ARG(rows[i].id));
+    }
+    if (err == ERR_NONE && set->count > 0)
+        qsort(set->items, set->count, sizeof(*set->items), compare_items);
+    return err;
+}
+
+enum err configuration_set_read(
+    struct store_txn *txn, int64_t hub_id, struct configuration_set **ret_set, struct why *why)
+{
+    struct configuration_set *set = mem_alloc(sizeof(*set));
+    if (set == NULL)
+        return ERR_MEMORY;
+    arena_init(&set->arena, 0);
+    enum err err = read_set(txn, hub_id, set, why);
+    if (err != ERR_NONE) {
+        configuration_set_free(set);
+        return err;
+    }
+    *ret_set = set;
+    return ERR_NONE;
+}
+
+void configuration_set_free(struct configuration_set *set)
+{
+    if (set == NULL)
+        return;
+    arena_done(&set->arena);
+    mem_free(set);
+}
+
+/* ---- judging a twin -------------------------------------------------------------------------- */
+
+struct judging {
+    const struct configuration_item **targets; /* the lowest first */
+    struct overlay_layer *layers;
+    size_t count;
+};
+
+static enum err find_targets(const struct configuration_set *set, struct arena *arena,
+    const struct identity *identity, const struct twin_doc *twin, struct judging *judging)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct configuration_item *item = &set->items[i];
+        bool takes = false;
+        enum err err = item->condition == NULL
+                           ? ERR_NONE
+                           : configuration_takes(item->condition, identity, twin, arena, &takes);
+        if (err != ERR_NONE)
+            return err;
+        if (!takes)
+            continue;
+        if (judging->count == 0) {
+            judging->targets = arena_alloc(arena, set->count * sizeof(*judging->targets));
+            judging->layers = arena_alloc(arena, set->count * sizeof(*judging->layers));
+            if (judging->targets == NULL || judging->layers == NULL)
+                return ERR_MEMORY;
+        }
+        judging->targets[judging->count] = item;
+        judging->layers[judging->count++].content = item->content;
+    }
+    return ERR_NONE;
+}
+
+static bool write_status(
+    const struct judging *judging, bool refused, struct arena *arena, struct span *ret_text)
+{
+    AUTO(buf_done) struct buf out = BUF_EMPTY;
+    *ret_text = SPAN_NONE;
+    for (size_t i = 0; i < judging->count; i++) {
+        buf_add_byte(&out, i == 0 ? '{' : ',');
+        json_write_string(judging->targets[i]->id, &out);
+        buf_add_format(&out, ":{\"status\":\"%s\"}",
+            judging->layers[i].in_force && !refused ? "Applied" : "Targeted");
+    }
+    if (out.len == 0)
+        return !out.failed;
+    buf_add_byte(&out, '}');
+    return !out.failed && arena_span(arena, buf_span(&out), ret_text);
+}
+
+/* The one that came; else one that went; else the highest that is in force. */
+static enum err find_author(const struct judging *judging, struct arena *arena,
+    const struct twin_doc *twin, struct span *ret_author)
+{
+    struct json *before = NULL;
+    *ret_author = SPAN_NONE;
+    if (twin->configurations.len > 0 &&
+        json_parse(arena, twin->configurations, 0, &before, NULL) == ERR_MEMORY)
+        return ERR_MEMORY;
+    for (size_t i = judging->count; i-- > 0;) {
+        if (json_find(before, judging->targets[i]->id) == NULL) {
+            *ret_author = judging->targets[i]->id;
+            return ERR_NONE;
+        }
+        if (judging->layers[i].in_force && ret_author->len == 0)
+            *ret_author = judging->targets[i]->id;
+    }
+    for (const struct json *left = before == NULL ? NULL : before->first; left != NULL;
+         left = left->next) {
+        bool stays = false;
+        for (size_t i = 0; i < judging->count && !stays; i++)
+            stays = span_eq(judging->targets[i]->id, left->key);
+        if (!stays) {
+            *ret_author = left->key;
+            return ERR_NONE;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err configuration_judge(const struct configuration_set *set, struct arena *arena,
+    const struct identity *identity, const struct twin_doc *twin,
+    struct configuration_verdict *ret_verdict)
+{
+    struct judging judging = {0};
+    struct overlay overlay = {0};
+    struct configuration_verdict verdict = {0};
+    enum err err = find_targets(set, arena, identity, twin, &judging);
+    if (err == ERR_NONE && (judging.count > 0 || twin->owned.len > 0))
+        err = overlay_apply(
+            arena, twin->desired.values, twin->owned, judging.layers, judging.count, &overlay);
+    if (err != ERR_NONE)
+        return err;
+    verdict.patch = overlay.patch;
+    verdict.owned = overlay.owned;
+    if (!write_status(&judging, false, arena, &verdict.configurations))
+        return ERR_MEMORY;
+    verdict.changes = overlay.patch != NULL || !span_eq(verdict.owned, twin->owned) ||
+                      !span_eq(verdict.configurations, twin->configurations);
+    if (verdict.changes) {
+        if (!write_status(&judging, true, arena, &verdict.targeted))
+            return ERR_MEMORY;
+        err = find_author(&judging, arena, twin, &verdict.author);
+    }
+    if (err == ERR_NONE)
+        *ret_verdict = verdict;
+    return err;
+}
