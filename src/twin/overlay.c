@@ -32,7 +32,8 @@ static enum err check_path(struct span path, struct why *why)
     struct span names = names_of(path);
     struct span name;
     unsigned count = 0;
-    bool good = covers(SPAN_LIT(SECTION), path) && (path.len == sizeof(SECTION) - 1 || names.len > 0);
+    bool good =
+        covers(SPAN_LIT(SECTION), path) && (path.len == sizeof(SECTION) - 1 || names.len > 0);
     while (good && span_cut(&names, '.', &name))
         good = name.len > 0 && name.ptr[0] != '$' && ++count <= MAX_NAMES;
     if (good)
@@ -202,7 +203,8 @@ static bool is_covered(const struct overlay_layer *higher, size_t count, struct 
     return false;
 }
 
-static bool lay(struct arena *arena, struct json *values, struct overlay_layer *layers, size_t count)
+static bool lay(
+    struct arena *arena, struct json *values, struct overlay_layer *layers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         layers[i].in_force = false;
@@ -222,8 +224,8 @@ static bool lay(struct arena *arena, struct json *values, struct overlay_layer *
 static struct json *difference(
     struct arena *arena, const struct json *before, const struct json *after);
 
-static bool add_member(struct arena *arena, struct json *patch, const struct json *before,
-    const struct json *after)
+static bool add_member(
+    struct arena *arena, struct json *patch, const struct json *before, const struct json *after)
 {
     if (before != NULL && json_equal(before, after))
         return true;
@@ -262,8 +264,8 @@ static bool wrap(struct arena *arena, struct json *desired, const struct json **
     return true;
 }
 
-static bool write_owned(struct arena *arena, const struct overlay_layer *layers, size_t count,
-    struct span *ret_owned)
+static bool write_owned(
+    struct arena *arena, const struct overlay_layer *layers, size_t count, struct span *ret_owned)
 {
     AUTO(buf_done) struct buf out = BUF_EMPTY;
     for (size_t i = 0; i < count; i++) {

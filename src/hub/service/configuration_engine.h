@@ -19,9 +19,9 @@
 #include "service_priv.h"
 
 enum {
-    LOOK_TWINS = 64,   /* that changed, in one look */
-    PAGE_TWINS = 256,  /* of a sweep */
-    WRITE_TWINS = 32,  /* in one transaction */
+    LOOK_TWINS = 64,     /* that changed, in one look */
+    PAGE_TWINS = 256,    /* of a sweep */
+    WRITE_TWINS = 32,    /* in one transaction */
     WAITING_TWINS = 4096 /* beyond them all twins of the hub are looked at instead */
 };
 
@@ -67,9 +67,9 @@ struct configurator {
     struct concern *first; /* twins that wait */
     struct concern *last;
     size_t waiting;
-    bool begun;     /* the first tick was */
-    bool running;   /* the chain */
-    bool sweeps;    /* it is a sweep's turn next */
+    bool begun;      /* the first tick was */
+    bool running;    /* the chain */
+    bool sweeps;     /* it is a sweep's turn next */
     int64_t full_us; /* when all hubs are looked at next */
     int64_t rest_us; /* not before, after a failure */
 };

@@ -44,8 +44,9 @@ enum err configuration_condition(
         return ERR_NONE;
     }
     if (text.len > query_limits_default.text_bytes / 2)
-        return fail(ERR_TARGET_CONDITION, why, "the condition has %zu bytes, at most %zu are allowed",
-            text.len, query_limits_default.text_bytes / 2);
+        return fail(ERR_TARGET_CONDITION, why,
+            "the condition has %zu bytes, at most %zu are allowed", text.len,
+            query_limits_default.text_bytes / 2);
     if (span_is(text, "*"))
         query = arena_format(arena, "SELECT * FROM devices");
     else if (begins_with_from(text))
@@ -68,12 +69,11 @@ enum err configuration_metric_query(
     if (text.len > query_limits_default.text_bytes / 2)
         return fail(ERR_CONFIGURATION_METRIC, why, "it has %zu bytes, at most %zu are allowed",
             text.len, query_limits_default.text_bytes / 2);
-    enum err err =
-        read_query(arena, arena_format(arena, "%.*s", SPAN_ARG(text)), ret_query, why);
+    enum err err = read_query(arena, arena_format(arena, "%.*s", SPAN_ARG(text)), ret_query, why);
     /* "select *" is about devices. */
     if (err == ERR_ARGUMENT)
-        err = read_query(arena, arena_format(arena, "%.*s FROM devices", SPAN_ARG(text)),
-            ret_query, &other);
+        err = read_query(
+            arena, arena_format(arena, "%.*s FROM devices", SPAN_ARG(text)), ret_query, &other);
     return err == ERR_MEMORY || err == ERR_NONE ? err : ERR_CONFIGURATION_METRIC;
 }
 
@@ -97,8 +97,8 @@ static bool names_fit(const struct query_narrow *narrow, const struct identity *
            (narrow->module_id.len == 0 || span_eq(narrow->module_id, identity->module_id));
 }
 
-static enum err value_at(struct arena *arena, struct span json, struct span path,
-    struct query_value *ret_value)
+static enum err value_at(
+    struct arena *arena, struct span json, struct span path, struct query_value *ret_value)
 {
     struct span names[16];
     size_t count = 0;
@@ -116,8 +116,8 @@ static enum err state_fits(
         return ERR_NONE;
     enum err err = value_at(arena, twin->reported.values, SPAN_LIT("latest_state"), &state);
     if (err == ERR_NONE)
-        *ret_fits = state.kind == VALUE_STRING &&
-                    span_is(state.text, wanted == 1 ? "success" : "failed");
+        *ret_fits =
+            state.kind == VALUE_STRING && span_is(state.text, wanted == 1 ? "success" : "failed");
     return err;
 }
 
@@ -178,8 +178,7 @@ static enum err read_metrics(struct configuration_set *set, const struct json *q
     json_each (member, queries) {
         struct configuration_metric *metric = &item->metrics[item->metric_count++];
         metric->name = member->key;
-        enum err err =
-            configuration_metric_query(&set->arena, member->text, &metric->query, why);
+        enum err err = configuration_metric_query(&set->arena, member->text, &metric->query, why);
         if (err != ERR_NONE)
             return err;
     }

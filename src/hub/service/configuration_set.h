@@ -43,11 +43,11 @@ void configuration_set_free(struct configuration_set *set); /* NULL is fine */
 
 /* Reads a target condition: "*" all devices, "" nothing (NULL), "from devices.modules …", or what
  * stands behind WHERE. ERR_TARGET_CONDITION. The text is copied into the arena. */
-enum err configuration_condition(struct arena *arena, struct span text, struct query **ret_query,
-    struct why *why) MUST_USE;
+enum err configuration_condition(
+    struct arena *arena, struct span text, struct query **ret_query, struct why *why) MUST_USE;
 /* Reads the query of a metric, whose rows are counted. ERR_CONFIGURATION_METRIC. */
-enum err configuration_metric_query(struct arena *arena, struct span text,
-    struct query **ret_query, struct why *why) MUST_USE;
+enum err configuration_metric_query(
+    struct arena *arena, struct span text, struct query **ret_query, struct why *why) MUST_USE;
 
 /* Whether a query takes a twin. ERR_MEMORY. */
 enum err configuration_takes(const struct query *query, const struct identity *identity,
@@ -55,8 +55,8 @@ enum err configuration_takes(const struct query *query, const struct identity *i
 
 /* What is to become of a twin. */
 struct configuration_verdict {
-    bool changes;              /* something below is other than the twin has it */
-    const struct json *patch;  /* for twin_apply(); NULL: desired is as it is to be */
+    bool changes;             /* something below is other than the twin has it */
+    const struct json *patch; /* for twin_apply(); NULL: desired is as it is to be */
     struct span configurations;
     struct span targeted; /* the same with no content in force: where the patch is refused */
     struct span owned;

@@ -17,8 +17,7 @@ static struct span module_of(const struct concern *concern)
 }
 
 /* Has the hub's set be that of this transaction. `*ret_idle`: there is nothing to do. */
-static enum err find_set(
-    struct configuration_work *work, struct store_txn *txn, bool *ret_idle)
+static enum err find_set(struct configuration_work *work, struct store_txn *txn, bool *ret_idle)
 {
     struct hub_state *hub = work->hub;
     struct configuration_state state;
@@ -150,8 +149,8 @@ static enum err look_at_twins(struct configuration_work *work, struct store_txn 
         struct identity identity;
         struct twin_doc twin;
         arena_init(&arena, 0);
-        enum err err = store_identity_get(txn, &arena, concern->hub_id, device_of(concern),
-            module_of(concern), &identity);
+        enum err err = store_identity_get(
+            txn, &arena, concern->hub_id, device_of(concern), module_of(concern), &identity);
         if (err == ERR_NONE)
             err = store_twin_get(
                 txn, &arena, concern->hub_id, identity.device_id, identity.module_id, &twin);
@@ -188,8 +187,8 @@ static enum err run_look(struct store_job *job, struct store_txn *txn)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static enum err add_effect(struct configuration_work *work, const struct concern *target,
-    const struct twin_change *change)
+static enum err add_effect(
+    struct configuration_work *work, const struct concern *target, const struct twin_change *change)
 {
     struct effect *effect = arena_alloc(&work->arena, sizeof(*effect));
     if (effect == NULL || !arena_span(&work->arena, device_of(target), &effect->device_id) ||
@@ -244,8 +243,8 @@ static enum err make_change(struct configuration_work *work, const struct twin_d
         change.doc.configurations = verdict->targeted;
         if (!span_eq(verdict->targeted, twin->configurations))
             log_warn("service", "the configuration %.*s cannot be applied to %.*s %.*s: %s",
-                SPAN_ARG(verdict->author), SPAN_ARG(device_of(target)),
-                SPAN_ARG(module_of(target)), why.text);
+                SPAN_ARG(verdict->author), SPAN_ARG(device_of(target)), SPAN_ARG(module_of(target)),
+                why.text);
         err = ERR_NONE;
     } else if (err == ERR_NONE) {
         change.doc.configurations = verdict->configurations;
@@ -263,27 +262,27 @@ static enum err change_twin(
     struct twin_doc twin;
     struct twin_change change;
     struct configuration_verdict verdict;
-    enum err err = store_identity_get(txn, &work->arena, target->hub_id, device_of(target),
-        module_of(target), &identity);
+    enum err err = store_identity_get(
+        txn, &work->arena, target->hub_id, device_of(target), module_of(target), &identity);
     if (err == ERR_NONE)
-        err = store_twin_get(txn, &work->arena, target->hub_id, identity.device_id,
-            identity.module_id, &twin);
+        err = store_twin_get(
+            txn, &work->arena, target->hub_id, identity.device_id, identity.module_id, &twin);
     if (err == ERR_NONE)
         err = configuration_judge(work->hub->set, &work->arena, &identity, &twin, &verdict);
     if (err != ERR_NONE || !verdict.changes)
         return err == ERR_NOT_FOUND || err == ERR_CORRUPT ? ERR_NONE : err;
     err = make_change(work, &twin, &verdict, target, &change);
-    if (err != ERR_NONE || (!change.desired_changed &&
-                               span_eq(change.doc.configurations, twin.configurations) &&
-                               span_eq(change.doc.owned, twin.owned)))
+    if (err != ERR_NONE ||
+        (!change.desired_changed && span_eq(change.doc.configurations, twin.configurations) &&
+            span_eq(change.doc.owned, twin.owned)))
         return err;
     err = add_effect(work, target, change.desired_changed ? &change : NULL);
     if (err == ERR_NONE)
-        err = store_twin_put(txn, target->hub_id, identity.device_id, identity.module_id,
-            &change.doc, twin.version);
+        err = store_twin_put(
+            txn, target->hub_id, identity.device_id, identity.module_id, &change.doc, twin.version);
     if (err == ERR_NONE && !span_eq(change.doc.configurations, twin.configurations))
-        err = store_configuration_target(txn, target->hub_id, identity.device_id,
-            identity.module_id, change.doc.configurations);
+        err = store_configuration_target(
+            txn, target->hub_id, identity.device_id, identity.module_id, change.doc.configurations);
     if (err == ERR_NONE && change.desired_changed)
         err = note_history(work, txn, target, verdict.author, &change);
     return err;

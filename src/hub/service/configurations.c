@@ -99,8 +99,8 @@ static enum err find_content(
         if (span_is(member->key, edge_content))
             return fail(ERR_CONFIGURATION_CONTENT, why,
                 "modulesContent is for deployments to IoT Edge, which are not offered here");
-        if (found != NULL || (!span_is(member->key, "deviceContent") &&
-                                 !span_is(member->key, "moduleContent")))
+        if (found != NULL ||
+            (!span_is(member->key, "deviceContent") && !span_is(member->key, "moduleContent")))
             return fail(ERR_CONFIGURATION_CONTENT, why,
                 "content must have one member, deviceContent or moduleContent");
         found = member;
@@ -158,8 +158,7 @@ enum err configurations_prepare(struct rest *rest)
     if (err == ERR_NONE)
         err = check_priority(body, rest->why);
     if (err == ERR_NONE)
-        err = check_metrics(
-            rest, json_find_text(json_find_text(body, "metrics"), "queries"));
+        err = check_metrics(rest, json_find_text(json_find_text(body, "metrics"), "queries"));
     return err;
 }
 
@@ -320,8 +319,7 @@ static enum err check_room(struct rest *rest)
 static enum err make_document(
     struct rest *rest, const struct json *content, struct configuration *row)
 {
-    static const char *const names[] = {
-        "schemaVersion", "labels", "targetCondition", "priority"};
+    static const char *const names[] = {"schemaVersion", "labels", "targetCondition", "priority"};
     AUTO(buf_done) struct buf out = BUF_EMPTY;
     const struct json *queries = json_find_text(json_find_text(rest->body, "metrics"), "queries");
     buf_add_text(&out, "{\"content\":");
@@ -344,7 +342,8 @@ static enum err make_document(
 static enum err keep_content(struct rest *rest, const struct json *paths, struct json **ret_content)
 {
     struct json *content = json_new(rest->arena, JSON_OBJECT);
-    if (content == NULL || !json_add(rest->arena, content, paths->key, json_copy(rest->arena, paths)))
+    if (content == NULL ||
+        !json_add(rest->arena, content, paths->key, json_copy(rest->arena, paths)))
         return ERR_MEMORY;
     *ret_content = content;
     return ERR_NONE;
@@ -408,8 +407,8 @@ enum err configurations_put(struct rest *rest)
     else if (err == ERR_CONFIGURATION_NOT_FOUND && !rest->match.given)
         err = create(rest, &row, &content);
     if (err == ERR_NONE && content->first != NULL)
-        err = check_target(
-            rest, json_find_text(rest->body, "targetCondition"), content->first->key);
+        err =
+            check_target(rest, json_find_text(rest->body, "targetCondition"), content->first->key);
     if (err == ERR_NONE)
         err = make_document(rest, content, &row);
     if (err == ERR_NONE)
@@ -505,8 +504,7 @@ static enum err apply_once(struct rest *rest, struct span module_id, const struc
     if (err == ERR_NONE)
         err = store_twin_get(rest->txn, rest->arena, rest->hub_id, device_id, module_id, &twin);
     if (err == ERR_NONE)
-        err = overlay_apply(
-            rest->arena, twin.desired.values, SPAN_NONE, &layer, 1, &overlay);
+        err = overlay_apply(rest->arena, twin.desired.values, SPAN_NONE, &layer, 1, &overlay);
     if (err != ERR_NONE || overlay.patch == NULL)
         return err;
     const struct twin_step step = {TWIN_PATCH, HISTORY_PATCH, overlay.patch, &any};

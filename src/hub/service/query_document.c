@@ -162,7 +162,8 @@ static bool is_of_twin(enum query_field field)
 {
     static const enum query_field fields[] = {QUERY_ETAG, QUERY_VERSION, QUERY_TAGS, QUERY_DESIRED,
         QUERY_REPORTED, QUERY_DESIRED_METADATA, QUERY_REPORTED_METADATA, QUERY_DESIRED_VERSION,
-        QUERY_REPORTED_VERSION, QUERY_CONFIGURATIONS, QUERY_PROPERTIES, QUERY_DESIRED_WHOLE, QUERY_REPORTED_WHOLE};
+        QUERY_REPORTED_VERSION, QUERY_CONFIGURATIONS, QUERY_PROPERTIES, QUERY_DESIRED_WHOLE,
+        QUERY_REPORTED_WHOLE};
     for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (fields[i] == field)
             return true;

@@ -70,8 +70,8 @@ static bool prepare(struct service *service, const struct clock *clock)
     service->watches = watch_table_new();
     service->methods = method_table_new(clock);
     service->configurator = configurator_new(service);
-    return service->watches != NULL && service->methods != NULL &&
-           service->configurator != NULL && !service->schema.failed;
+    return service->watches != NULL && service->methods != NULL && service->configurator != NULL &&
+           !service->schema.failed;
 }
 
 static void service_free(struct service *service)

@@ -55,21 +55,21 @@ struct query_bounds {
 struct service_limits {
     struct twin_limits twin;
     struct query_bounds query;
-    size_t request_bytes;        /* a REST body: 1 MiB */
-    size_t event_bytes;          /* a device-to-cloud message: 256 KiB */
-    size_t method_bytes;         /* payload and answer of a direct method: 128 KiB */
-    size_t methods_per_device;   /* under way at a time: 5000 */
-    size_t modules_per_device;   /* 50 */
-    size_t devices_per_hub;      /* 1,000,000 */
-    size_t certificates_per_hub; /* of authorities: 25 */
-    size_t enrollments;          /* individual, of one hub: 1,000,000 */
-    size_t enrollment_groups;    /* of one hub: 100 */
-    size_t configurations;       /* of one hub: 100 */
+    size_t request_bytes;           /* a REST body: 1 MiB */
+    size_t event_bytes;             /* a device-to-cloud message: 256 KiB */
+    size_t method_bytes;            /* payload and answer of a direct method: 128 KiB */
+    size_t methods_per_device;      /* under way at a time: 5000 */
+    size_t modules_per_device;      /* 50 */
+    size_t devices_per_hub;         /* 1,000,000 */
+    size_t certificates_per_hub;    /* of authorities: 25 */
+    size_t enrollments;             /* individual, of one hub: 1,000,000 */
+    size_t enrollment_groups;       /* of one hub: 100 */
+    size_t configurations;          /* of one hub: 100 */
     size_t configuration_metrics;   /* of one configuration: 5 */
     unsigned configuration_seconds; /* between two sweeps over all twins: 300 */
-    size_t bulk_items;           /* 100 */
-    size_t list_items;           /* 1000 */
-    unsigned skew_seconds;       /* tolerated behind a token's expiry: 300 */
+    size_t bulk_items;              /* 100 */
+    size_t list_items;              /* 1000 */
+    unsigned skew_seconds;          /* tolerated behind a token's expiry: 300 */
     unsigned event_retention_hours;
     size_t event_retention_bytes; /* of one hub's log; 0: any */
     /* Which events the hub itself makes: 0 or 1. */

@@ -118,10 +118,10 @@ struct service {
     int64_t history_mono_us; /* when the history is looked through next */
     int64_t history_after;   /* and from where */
 
-    struct watch_table *watches;  /* has its own locks */
-    struct method_table *methods; /* likewise */
+    struct watch_table *watches;       /* has its own locks */
+    struct method_table *methods;      /* likewise */
     struct configurator *configurator; /* likewise */
-    struct buf schema;            /* of the settings; never changes */
+    struct buf schema;                 /* of the settings; never changes */
 };
 
 static inline int64_t now_us(const struct service *service)

@@ -163,14 +163,21 @@ enum err sqlite_twin_put(struct store_txn *txn, int64_t hub_id, struct span devi
  * from `query`. */
 enum err sqlite_twin_of(struct query *query, int64_t identity, struct twin_doc *ret_twin);
 
-enum err sqlite_configuration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span id, struct configuration *ret_configuration);
-enum err sqlite_configuration_list(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct configuration **ret_configurations, size_t *ret_count);
-enum err sqlite_configuration_put(struct store_txn *txn, int64_t hub_id, const struct configuration *configuration);
+enum err sqlite_configuration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span id, struct configuration *ret_configuration);
+enum err sqlite_configuration_list(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct configuration **ret_configurations, size_t *ret_count);
+enum err sqlite_configuration_put(
+    struct store_txn *txn, int64_t hub_id, const struct configuration *configuration);
 enum err sqlite_configuration_delete(struct store_txn *txn, int64_t hub_id, struct span id);
-enum err sqlite_configuration_results(struct store_txn *txn, int64_t hub_id, struct span id, struct span results);
-enum err sqlite_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id, struct span configurations);
-enum err sqlite_configuration_count(struct store_txn *txn, int64_t hub_id, struct span id, struct configuration_targets *ret_targets);
-enum err sqlite_configuration_state(struct store_txn *txn, int64_t hub_id, struct configuration_state *ret_state);
+enum err sqlite_configuration_results(
+    struct store_txn *txn, int64_t hub_id, struct span id, struct span results);
+enum err sqlite_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, struct span configurations);
+enum err sqlite_configuration_count(struct store_txn *txn, int64_t hub_id, struct span id,
+    struct configuration_targets *ret_targets);
+enum err sqlite_configuration_state(
+    struct store_txn *txn, int64_t hub_id, struct configuration_state *ret_state);
 enum err sqlite_configuration_swept(struct store_txn *txn, int64_t hub_id, int64_t revision);
 
 enum err sqlite_history_put(struct store_txn *txn, int64_t hub_id, struct span device_id,

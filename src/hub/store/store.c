@@ -337,17 +337,20 @@ enum err store_twin_put(struct store_txn *txn, int64_t hub_id, struct span devic
     return txn->driver->twin_put(txn, hub_id, device_id, module_id, twin, expected_version);
 }
 
-enum err store_configuration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span id, struct configuration *ret_configuration)
+enum err store_configuration_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span id, struct configuration *ret_configuration)
 {
     return txn->driver->configuration_get(txn, arena, hub_id, id, ret_configuration);
 }
 
-enum err store_configuration_list(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct configuration **ret_configurations, size_t *ret_count)
+enum err store_configuration_list(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct configuration **ret_configurations, size_t *ret_count)
 {
     return txn->driver->configuration_list(txn, arena, hub_id, ret_configurations, ret_count);
 }
 
-enum err store_configuration_put(struct store_txn *txn, int64_t hub_id, const struct configuration *configuration)
+enum err store_configuration_put(
+    struct store_txn *txn, int64_t hub_id, const struct configuration *configuration)
 {
     must(txn->writable);
     return txn->driver->configuration_put(txn, hub_id, configuration);
@@ -359,24 +362,28 @@ enum err store_configuration_delete(struct store_txn *txn, int64_t hub_id, struc
     return txn->driver->configuration_delete(txn, hub_id, id);
 }
 
-enum err store_configuration_results(struct store_txn *txn, int64_t hub_id, struct span id, struct span results)
+enum err store_configuration_results(
+    struct store_txn *txn, int64_t hub_id, struct span id, struct span results)
 {
     must(txn->writable);
     return txn->driver->configuration_results(txn, hub_id, id, results);
 }
 
-enum err store_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id, struct span configurations)
+enum err store_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, struct span configurations)
 {
     must(txn->writable);
     return txn->driver->configuration_target(txn, hub_id, device_id, module_id, configurations);
 }
 
-enum err store_configuration_count(struct store_txn *txn, int64_t hub_id, struct span id, struct configuration_targets *ret_targets)
+enum err store_configuration_count(struct store_txn *txn, int64_t hub_id, struct span id,
+    struct configuration_targets *ret_targets)
 {
     return txn->driver->configuration_count(txn, hub_id, id, ret_targets);
 }
 
-enum err store_configuration_state(struct store_txn *txn, int64_t hub_id, struct configuration_state *ret_state)
+enum err store_configuration_state(
+    struct store_txn *txn, int64_t hub_id, struct configuration_state *ret_state)
 {
     return txn->driver->configuration_state(txn, hub_id, ret_state);
 }

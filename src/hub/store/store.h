@@ -386,8 +386,8 @@ enum err store_configuration_delete(
 enum err store_configuration_results(
     struct store_txn *txn, int64_t hub_id, struct span id, struct span results) MUST_USE;
 
-/* Notes for the counts whose target a twin is: what its "configurations" says, as of a store_twin_put
- * in the same job. ERR_NOT_FOUND: there is no such identity. */
+/* Notes for the counts whose target a twin is: what its "configurations" says, as of a
+ * store_twin_put in the same job. ERR_NOT_FOUND: there is no such identity. */
 enum err store_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, struct span configurations) MUST_USE;
 

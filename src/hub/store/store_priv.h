@@ -101,14 +101,21 @@ struct store_driver {
     enum err (*twin_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
         struct span module_id, const struct twin_doc *twin, int64_t expected_version);
 
-    enum err (*configuration_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span id, struct configuration *ret_configuration);
-    enum err (*configuration_list)(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct configuration **ret_configurations, size_t *ret_count);
-    enum err (*configuration_put)(struct store_txn *txn, int64_t hub_id, const struct configuration *configuration);
+    enum err (*configuration_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct span id, struct configuration *ret_configuration);
+    enum err (*configuration_list)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct configuration **ret_configurations, size_t *ret_count);
+    enum err (*configuration_put)(
+        struct store_txn *txn, int64_t hub_id, const struct configuration *configuration);
     enum err (*configuration_delete)(struct store_txn *txn, int64_t hub_id, struct span id);
-    enum err (*configuration_results)(struct store_txn *txn, int64_t hub_id, struct span id, struct span results);
-    enum err (*configuration_target)(struct store_txn *txn, int64_t hub_id, struct span device_id, struct span module_id, struct span configurations);
-    enum err (*configuration_count)(struct store_txn *txn, int64_t hub_id, struct span id, struct configuration_targets *ret_targets);
-    enum err (*configuration_state)(struct store_txn *txn, int64_t hub_id, struct configuration_state *ret_state);
+    enum err (*configuration_results)(
+        struct store_txn *txn, int64_t hub_id, struct span id, struct span results);
+    enum err (*configuration_target)(struct store_txn *txn, int64_t hub_id, struct span device_id,
+        struct span module_id, struct span configurations);
+    enum err (*configuration_count)(struct store_txn *txn, int64_t hub_id, struct span id,
+        struct configuration_targets *ret_targets);
+    enum err (*configuration_state)(
+        struct store_txn *txn, int64_t hub_id, struct configuration_state *ret_state);
     enum err (*configuration_swept)(struct store_txn *txn, int64_t hub_id, int64_t revision);
 
     enum err (*history_put)(struct store_txn *txn, int64_t hub_id, struct span device_id,
