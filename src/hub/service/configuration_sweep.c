@@ -2,6 +2,7 @@
 #include "configuration_engine.h"
 
 #include "log.h"
+#include "notices.h"
 
 #define SLICE_US 15000
 #define LOOKS_PER_CLOCK 16
@@ -285,6 +286,10 @@ static enum err change_twin(
             txn, target->hub_id, identity.device_id, identity.module_id, change.doc.configurations);
     if (err == ERR_NONE && change.desired_changed)
         err = note_history(work, txn, target, verdict.author, &change);
+    const struct twin_notice notice = {
+        identity.device_id, identity.module_id, TWIN_PATCH, verdict.patch, &change};
+    if (err == ERR_NONE && change.desired_changed)
+        err = notice_twin(work->configurator->service, txn, target->hub_id, &notice);
     return err;
 }
 
@@ -367,6 +372,8 @@ static void write_done(struct store_job *job, enum err result)
             bus_desired(bus, e->hub_id, e->device_id, e->module_id, e->payload, e->version);
         bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
     }
+    if (work->effects != NULL && notice_is_wanted(work->configurator->service, NOTICE_TWIN_UPDATED))
+        bus_events_appended(bus, work->hub->hub_id, 0);
     for (size_t i = 0; i < WRITE_TWINS && work->targets != NULL; i++) {
         struct concern *target = work->targets;
         work->targets = target->next;
