@@ -44,10 +44,15 @@ int cli_fail_err(struct cli *cli, enum err err, const struct why *why)
 
 int cli_print(struct cli *cli, const struct json *value)
 {
+    return cli_print_columns(cli, value, cli->arguments.command->columns);
+}
+
+int cli_print_columns(struct cli *cli, const struct json *value, const struct column *columns)
+{
     AUTO(buf_done) struct buf out = BUF_EMPTY;
     if (value == NULL)
         return EXIT_DONE;
-    cli->writer->document(value, cli->arguments.command->columns, &out);
+    cli->writer->document(value, columns, &out);
     if (out.failed)
         return cli_fail(cli, EXIT_REFUSED, "out of memory");
     if (fwrite(out.ptr, 1, out.len, cli->out) != out.len || fflush(cli->out) != 0)

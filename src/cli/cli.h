@@ -66,6 +66,8 @@ static inline struct span cli_span(const struct cli *cli, enum option option)
 
 /* Writes a result to standard output. */
 int cli_print(struct cli *cli, const struct json *value);
+/* The same with columns of its own, for --output table. */
+int cli_print_columns(struct cli *cli, const struct json *value, const struct column *columns);
 
 /*
  * Reads the value of an option: the text itself, "@file" or "-" for standard input; with `is_file`

@@ -79,6 +79,12 @@ static enum err send_with(struct cli *cli, const struct call *call, struct span 
     }
     if (call->continuation.len > 0)
         add_header(&request, "x-ms-continuation", call->continuation);
+    if (call->max_items > 0) {
+        char *count = arena_format(arena, "%u", call->max_items);
+        if (count == NULL)
+            return ERR_MEMORY;
+        add_header(&request, "x-ms-max-item-count", span_of(count));
+    }
     if (call->body != NULL) {
         json_write(call->body, &body);
         add_header(&request, "Content-Type", SPAN_LIT("application/json; charset=utf-8"));

@@ -15,6 +15,7 @@ struct call {
     const struct json *body; /* NULL: none */
     struct span etag;        /* for If-Match, quoted or not; empty: no such header */
     struct span continuation;
+    unsigned max_items; /* of a page; 0: as many as the hub likes */
     unsigned timeout_s; /* 0: the usual */
 };
 

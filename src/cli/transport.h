@@ -9,7 +9,7 @@
 #include "buf.h"
 #include "mem.h"
 
-#define REQUEST_HEADERS_MAX 6
+#define REQUEST_HEADERS_MAX 8
 
 struct header {
     const char *name;

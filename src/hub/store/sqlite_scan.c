@@ -204,13 +204,21 @@ enum err sqlite_twin_scan(struct store_txn *txn, int64_t hub_id, const struct tw
     return run(&scanning);
 }
 
-/* Nothing is left out: the hub's counters know. */
-static bool is_all(const struct twin_scan *scan)
+/* Nothing but a verdict is asked for: the hub's counters know. */
+static bool is_counted(const struct twin_scan *scan)
 {
     return scan->device_ids == NULL && scan->device_from.len == 0 && scan->device_below.len == 0 &&
            scan->module_id.len == 0 && scan->connected < 0 && scan->enabled < 0 &&
-           scan->iot_edge < 0 && scan->latest_state < 0 && scan->tag.path.len == 0 &&
-           scan->after.len == 0;
+           scan->iot_edge < 0 && (scan->modules || scan->latest_state < 0) &&
+           scan->tag.path.len == 0 && scan->after.len == 0;
+}
+
+static uint64_t count_of(const struct twin_scan *scan, const struct identity_counts *counts)
+{
+    return !scan->modules            ? counts->devices
+           : scan->latest_state == 1 ? counts->success_modules
+           : scan->latest_state == 2 ? counts->failed_modules
+                                     : counts->modules;
 }
 
 enum err sqlite_twin_count(
@@ -221,9 +229,9 @@ enum err sqlite_twin_count(
         .txn = txn, .hub_id = hub_id, .scan = scan, .counts = true, .left = 1};
     struct identity_counts counts = {0};
     enum err err = ERR_NONE;
-    if (is_all(scan)) {
+    if (is_counted(scan) && scan->latest_state != 0) {
         err = sqlite_identity_count(txn, hub_id, SPAN_NONE, &counts);
-        scanning.counted = scan->modules ? counts.modules : counts.devices;
+        scanning.counted = count_of(scan, &counts);
     } else {
         err = run(&scanning);
     }

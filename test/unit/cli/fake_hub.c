@@ -29,7 +29,8 @@ static enum err fake_send(void *self, const struct request *request, struct aren
         why_set(why, "the fake transport fails");
         return answer->err;
     }
-    struct response response = {.status = answer->status};
+    struct response response = {
+        .status = answer->status, .continuation = span_of(answer->continuation)};
     if (answer->body != NULL && !arena_span(arena, span_of(answer->body), &response.body))
         return ERR_MEMORY;
     *ret_response = response;

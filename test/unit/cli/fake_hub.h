@@ -16,7 +16,8 @@ struct fake_answer {
     enum err err; /* of the transport */
     int status;
     const char *body;
-    bool stop; /* the person stops after this answer */
+    bool stop;                /* the person stops after this answer */
+    const char *continuation; /* NULL: none */
 };
 
 #define ASKED_MAX 12
