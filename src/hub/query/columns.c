@@ -10,8 +10,7 @@
 
 const struct query_limits query_limits_default = {.text_bytes = 8192, .depth = 32, .terms = 500};
 
-/* ---- the select list --------------------------------------------------------------------------
- */
+/* ---- the select list ----------------------------------------------------------------------- */
 
 static enum aggregate find_aggregate(const struct parser *parser)
 {
@@ -123,8 +122,7 @@ enum err parser_columns(struct parser *parser, struct query *query)
     return err;
 }
 
-/* ---- FROM -------------------------------------------------------------------------------------
- */
+/* ---- FROM ---------------------------------------------------------------------------------- */
 
 static enum err read_collection(struct parser *parser)
 {
@@ -176,8 +174,7 @@ static enum err find_collection(struct parser *parser)
     return err == ERR_MEMORY ? err : ERR_NONE;
 }
 
-/* ---- GROUP BY ---------------------------------------------------------------------------------
- */
+/* ---- GROUP BY ------------------------------------------------------------------------------ */
 
 static const struct column *find_alias(const struct query *query, const struct path *path)
 {
@@ -215,8 +212,7 @@ enum err parser_groups(struct parser *parser, struct query *query)
     }
 }
 
-/* ---- what the whole says ----------------------------------------------------------------------
- */
+/* ---- what the whole says ------------------------------------------------------------------- */
 
 static enum err check_grouped_column(
     const struct parser *parser, const struct query *query, struct column *column)
@@ -276,8 +272,7 @@ enum err parser_check(struct parser *parser, struct query *query)
     return ERR_NONE;
 }
 
-/* ---- the query --------------------------------------------------------------------------------
- */
+/* ---- the query ----------------------------------------------------------------------------- */
 
 static enum err read_word(struct parser *parser, const char *word)
 {

@@ -27,8 +27,7 @@ const struct function *function_find(struct span name)
     void name(struct eval *eval UNUSED, const struct query_value *arguments, size_t count UNUSED,  \
         struct query_value *ret_value)
 
-/* ---- kinds ------------------------------------------------------------------------------------
- */
+/* ---- kinds --------------------------------------------------------------------------------- */
 
 CALL(call_is_defined)
 {
@@ -88,8 +87,7 @@ CALL(call_array_contains)
     *ret_value = query_value_bool(found);
 }
 
-/* ---- strings ----------------------------------------------------------------------------------
- */
+/* ---- strings ------------------------------------------------------------------------------- */
 
 static bool are_strings(const struct query_value *arguments, size_t count)
 {
@@ -237,8 +235,7 @@ CALL(call_concat)
     *ret_value = query_value_string((struct span){text, size});
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------
- */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 CALL(call_as_number)
 {

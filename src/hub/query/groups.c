@@ -117,8 +117,7 @@ static enum err find_group(
     return ERR_NONE;
 }
 
-/* ---- adding -----------------------------------------------------------------------------------
- */
+/* ---- adding -------------------------------------------------------------------------------- */
 
 static void write_key(const struct query *query, struct eval *eval, struct buf *key)
 {
@@ -208,8 +207,7 @@ enum err query_groups_count(struct query_groups *groups, uint64_t documents)
     return err;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static struct span key_part(struct span key, size_t at)
 {

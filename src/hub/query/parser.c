@@ -23,8 +23,7 @@ void node_append(struct node *parent, struct node *child)
     parent->count++;
 }
 
-/* ---- tokens -----------------------------------------------------------------------------------
- */
+/* ---- tokens -------------------------------------------------------------------------------- */
 
 enum err parser_advance(struct parser *parser)
 {
@@ -67,8 +66,7 @@ bool parser_is_reserved(struct span word)
     return false;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------
- */
+/* ---- nodes --------------------------------------------------------------------------------- */
 
 static enum err new_node(
     struct parser *parser, enum node_kind kind, size_t offset, struct node **ret_node)
@@ -107,8 +105,7 @@ static enum err join(struct parser *parser, enum node_kind kind, enum node_op op
     return ERR_NONE;
 }
 
-/* ---- constants --------------------------------------------------------------------------------
- */
+/* ---- constants ----------------------------------------------------------------------------- */
 
 static bool read_word_constant(const struct parser *parser, struct query_value *ret_value)
 {
@@ -209,8 +206,7 @@ static enum err read_constant(
     return parser_advance(parser);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------
- */
+/* ---- paths --------------------------------------------------------------------------------- */
 
 #define MAX_WORDS 32
 
@@ -292,8 +288,7 @@ enum err parser_path(struct parser *parser, struct node **ret_node)
     return ERR_NONE;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls --------------------------------------------------------------------------------- */
 
 static enum err check_arguments(const struct parser *parser, const struct node *call)
 {
@@ -371,8 +366,7 @@ static bool is_call(const struct parser *parser)
     return parser->token.kind == TOKEN_NAME && span_starts(rest, SPAN_LIT("("));
 }
 
-/* ---- expressions ------------------------------------------------------------------------------
- */
+/* ---- expressions --------------------------------------------------------------------------- */
 
 static enum err read_parenthesis(struct parser *parser, struct node **ret_node)
 {
@@ -535,8 +529,7 @@ static enum err read_comparison(struct parser *parser, struct node **ret_node)
     return err == ERR_NONE ? join(parser, NODE_COMPARE, op, offset, left, right, ret_node) : err;
 }
 
-/* ---- conditions -------------------------------------------------------------------------------
- */
+/* ---- conditions ---------------------------------------------------------------------------- */
 
 /* A path may be true; a number never is, and who writes one there meant something else. */
 static enum err check_condition(const struct parser *parser, const struct node *node)

@@ -2,14 +2,14 @@
 #include "query_priv.h"
 
 struct row {
-    enum query_field field;
     struct span path;
+    enum query_field field;
     unsigned uses;
 };
 
 static const struct row rows[] = {
-#define FIELD(id, path, uses) {QUERY_##id, SPAN_INIT(path), uses},
-#define ALIAS(id, path, uses) {QUERY_##id, SPAN_INIT(path), uses},
+#define FIELD(id, path, uses) {SPAN_INIT(path), QUERY_##id, uses},
+#define ALIAS(id, path, uses) {SPAN_INIT(path), QUERY_##id, uses},
 #include "fields.def"
 #undef FIELD
 #undef ALIAS

@@ -14,8 +14,7 @@
 
 #include "query.h"
 
-/* ---- tokens -----------------------------------------------------------------------------------
- */
+/* ---- tokens -------------------------------------------------------------------------------- */
 
 enum token_kind {
     TOKEN_END,
@@ -44,6 +43,11 @@ struct lexer {
 enum err lexer_fail(const struct lexer *lexer, size_t offset, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
+#ifdef __clang_analyzer__
+/* It sees one file at a time: it must know that this is never ERR_NONE. */
+#define lexer_fail(lexer, offset, ...) fail(ERR_ARGUMENT, (lexer)->why, __VA_ARGS__)
+#endif
+
 enum err lexer_next(struct lexer *lexer, struct token *ret_token) MUST_USE;
 
 /* Whether the text goes on with this, with nothing between. */
@@ -52,8 +56,7 @@ bool lexer_sees(const struct lexer *lexer, char c);
 /* Reads a name up to "]]", from behind its "[[". */
 enum err lexer_bracketed(struct lexer *lexer, size_t offset, struct span *ret_name) MUST_USE;
 
-/* ---- the tree ---------------------------------------------------------------------------------
- */
+/* ---- the tree ------------------------------------------------------------------------------ */
 
 enum node_kind {
     NODE_CONST,
@@ -140,8 +143,7 @@ bool path_resolve(struct arena *arena, enum query_collection collection, struct 
 /* What must be read for it: bits of QUERY_USES. */
 unsigned path_uses(const struct path *path);
 
-/* ---- the query --------------------------------------------------------------------------------
- */
+/* ---- the query ----------------------------------------------------------------------------- */
 
 enum aggregate {
     AGGREGATE_NONE,
@@ -177,8 +179,7 @@ struct query {
     unsigned uses;
 };
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 struct parser {
     struct lexer lexer;
@@ -212,8 +213,7 @@ enum err parser_check(struct parser *parser, struct query *query) MUST_USE;
 /* Takes out of the condition what a store can do. False: no memory. */
 bool narrow_condition(struct arena *arena, struct query *query) MUST_USE;
 
-/* ---- evaluating -------------------------------------------------------------------------------
- */
+/* ---- evaluating ---------------------------------------------------------------------------- */
 
 struct eval {
     const struct query_source *source;

@@ -90,8 +90,7 @@ void query_value_write(const struct query_value *value, struct buf *out)
     }
 }
 
-/* ---- skipping through JSON text ---------------------------------------------------------------
- */
+/* ---- skipping through JSON text ------------------------------------------------------------ */
 
 static bool is_blank(char c)
 {
@@ -168,8 +167,7 @@ bool query_value_next_item(struct span array, size_t *at, struct span *ret_item)
     return to > from;
 }
 
-/* ---- strings ----------------------------------------------------------------------------------
- */
+/* ---- strings ------------------------------------------------------------------------------- */
 
 static unsigned hex4(struct span text, size_t at)
 {
@@ -244,12 +242,15 @@ static bool read_string(struct arena *arena, struct span json, struct span *ret_
     return decode_string(arena, part(json, 1, json.len - 1), ret_text);
 }
 
-/* ---- values -----------------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 bool query_value_of_json(struct arena *arena, struct span json, struct query_value *ret_value)
 {
     struct query_value value = {0};
+    if (json.ptr == NULL) {
+        *ret_value = value;
+        return true;
+    }
     size_t from = skip_blanks(json, 0);
     json = part(json, from, skip_value(json, from));
     char first = json.len == 0 ? '\0' : json.ptr[0];
