@@ -123,6 +123,7 @@ void http_write_head(struct buf *out, const struct http_response *response)
     add_length(out, response);
     for (size_t i = 0; i < rest->header_count; i++)
         add_header(out, rest->headers[i].name, rest->headers[i].value);
+    buf_add(out, rest->header_block);
     for (size_t i = 0; i < COUNT_OF(protections); i++)
         if (!has_header(rest, protections[i].name))
             add_header(out, protections[i].name, span_of(protections[i].value));

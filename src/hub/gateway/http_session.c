@@ -299,6 +299,34 @@ static bool is_offered(struct span method)
     return false;
 }
 
+static bool tells_of_a_message(struct span name)
+{
+    static const struct span prefix = SPAN_INIT("iothub-");
+    return span_eq_nocase(span_first(name, prefix.len), prefix) ||
+           span_eq_nocase(name, SPAN_LIT("dt-subject"));
+}
+
+static bool copy_told(struct rest_call *rest, const struct http_request *request)
+{
+    struct arena *arena = &rest->call.arena;
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += tells_of_a_message(request->headers[i].name);
+    if (count == 0)
+        return true;
+    rest->told = arena_alloc(arena, count * sizeof *rest->told);
+    for (size_t i = 0; rest->told != NULL && i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+        if (!tells_of_a_message(header->name))
+            continue;
+        struct rest_header *copy = &rest->told[rest->told_count++];
+        copy->name = arena_text(arena, header->name);
+        if (copy->name == NULL || !arena_span(arena, header->value, &copy->value))
+            return false;
+    }
+    return rest->told != NULL;
+}
+
 /* The spans of the request point into the input buffer, those of the call into its arena. */
 static bool copy_request(struct http_op *op, const struct http_request *request)
 {
@@ -331,6 +359,8 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
         if (!arena_span(&rest->call.arena, fields[i].from, fields[i].to))
             return false;
     AUTO(buf_done) struct buf chain = BUF_EMPTY;
+    if (!copy_told(rest, request))
+        return false;
     if (rest->authorization.len == 0)
         conn_add_certificates(&op->session->conn, &chain);
     return !chain.failed && arena_span(&rest->call.arena, buf_span(&chain), &rest->certificates);

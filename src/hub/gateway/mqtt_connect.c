@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "metrics.h"
+#include "mqtt_messages.h"
 #include "mqtt_ops.h"
 #include "mqtt_provision.h"
 #include "provision.h"
@@ -115,6 +116,25 @@ static void on_method(struct gateway_thread *thread, struct mail *mail)
     mqtt_ops_method(session, &told->request);
     mqtt_session_release(session);
     mem_free(told);
+}
+
+static void on_message(struct gateway_thread *thread, struct mail *mail)
+{
+    (void)thread;
+    struct mqtt_session *session = lws_container_of(mail, struct mqtt_session, message_mail);
+    mqtt_session_hold(session);
+    atomic_store(&session->message_told, false);
+    mqtt_messages_told(session);
+    mqtt_session_release(session);
+}
+
+static void sink_message(struct session_sink *sink)
+{
+    struct mqtt_session *session = lws_container_of(sink, struct mqtt_session, sink);
+    if (atomic_exchange(&session->message_told, true))
+        return;
+    session->message_mail.deliver = on_message;
+    thread_post(session->conn.thread, &session->message_mail);
 }
 
 static char *put_text(char *at, struct span text, struct span *ret_copy)
@@ -356,8 +376,10 @@ void mqtt_connect_begin(struct mqtt_session *session, const struct mqtt_connect 
     /* The bytes that hold it are libwebsockets' or the reader's buffer, not constants. */
     mem_wipe((char *)(uintptr_t)connect->password.ptr, connect->password.len);
     if (err == ERR_NONE) {
-        session->sink =
-            (struct session_sink){.desired = sink_desired, .end = sink_end, .method = sink_method};
+        session->sink = (struct session_sink){.desired = sink_desired,
+            .end = sink_end,
+            .method = sink_method,
+            .message = sink_message};
         mqtt_session_move(session, MQTT_STATE_ASKING);
         mqtt_session_hold(session); /* the call */
         mqtt_session_hold(session); /* the bus, until let_go_of_bus() */

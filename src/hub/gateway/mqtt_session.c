@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "mqtt_connect.h"
+#include "mqtt_messages.h"
 #include "mqtt_ops.h"
 #include "mqtt_provision.h"
 
@@ -30,6 +31,7 @@ void mqtt_session_release(struct mqtt_session *session)
         return;
     must(session->state == MQTT_STATE_OVER);
     mqtt_ops_done(session);
+    mqtt_messages_free(session->messages);
     mqtt_reader_done(&session->reader);
     buf_done(&session->backlog);
     mqtt_provision_free(session->provision);
@@ -47,6 +49,7 @@ static struct conn *accept_session(struct gateway_thread *thread)
     mqtt_reader_init(&session->reader, MQTT_SERVER, thread->limits->packet_bytes);
     session->last_op = &session->ops;
     session->expires_us = INT64_MAX;
+    session->message_qos = 1;
     session->holds = 1;
     conn_set_deadline(&session->conn, (int64_t)thread->limits->connect_seconds * 1000);
     return &session->conn;
@@ -168,7 +171,10 @@ static uint8_t grant(struct mqtt_session *session, const struct mqtt_filter *ask
     if ((unsigned)__builtin_popcount(filters) > session->conn.thread->limits->subscriptions)
         return MQTT_SUBACK_FAILURE;
     session->filters = filters;
-    return asked->qos > 0 ? 1 : 0;
+    unsigned qos = asked->qos > 0 ? 1 : 0;
+    if (((unsigned)filter & (TOPIC_FILTER_C2D | TOPIC_FILTER_MODULE)) != 0)
+        session->message_qos = qos;
+    return (uint8_t)qos;
 }
 
 void mqtt_session_tell_takes(struct mqtt_session *session)
@@ -176,7 +182,10 @@ void mqtt_session_tell_takes(struct mqtt_session *session)
     unsigned takes = 0;
     if ((session->filters & TOPIC_FILTER_METHODS) != 0)
         takes |= SESSION_TAKES_METHODS;
+    if (mqtt_session_takes_messages(session))
+        takes |= SESSION_TAKES_MESSAGES;
     service_takes(session->conn.thread->service, &session->identity, session->number, takes);
+    mqtt_messages_told(session);
 }
 
 static void acknowledge(
@@ -258,7 +267,8 @@ static void take_packet(struct mqtt_session *session, const struct mqtt_packet *
     case MQTT_DISCONNECT:
         take_disconnect(session);
         break;
-    case MQTT_PUBACK: /* of a message that it was sent on an earlier connection */
+    case MQTT_PUBACK:
+        mqtt_messages_acknowledged(session, packet->packet_id);
         break;
     default:
         mqtt_session_fault(

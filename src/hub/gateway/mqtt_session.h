@@ -26,6 +26,7 @@
 #include "topic.h"
 
 struct mqtt_op;
+struct mqtt_messages;
 struct mqtt_provision;
 
 struct mqtt_will {
@@ -60,6 +61,11 @@ struct mqtt_session {
 
     struct mqtt_provision *provision; /* it wants to be provisioned; NULL: it is at a hub */
 
+    struct mqtt_messages *messages; /* NULL until the first is asked for */
+    unsigned message_qos;           /* granted; of a subscription that lasted 1 */
+    struct mail message_mail;
+    atomic_bool message_told; /* the mail is under way */
+
     struct mqtt_will *will; /* NULL: none, or DISCONNECT came */
 
     unsigned holds; /* the socket, calls in flight, the registration, whoever is at work on it */
@@ -88,6 +94,11 @@ void mqtt_session_arm(struct mqtt_session *session);
 
 /* Tells the service what the client takes, by what it is subscribed to. */
 void mqtt_session_tell_takes(struct mqtt_session *session);
+
+static inline bool mqtt_session_takes_messages(const struct mqtt_session *session)
+{
+    return (session->filters & (TOPIC_FILTER_C2D | TOPIC_FILTER_MODULE)) != 0;
+}
 
 static inline struct topic_owner mqtt_session_owner(const struct mqtt_session *session)
 {

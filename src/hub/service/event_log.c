@@ -32,6 +32,7 @@ const char *const event_source_names[EVENT_SOURCES] = {
     [EVENT_LIFECYCLE] = "deviceLifecycleEvents",
     [EVENT_TWIN] = "twinChangeEvents",
     [EVENT_CONNECTION] = "deviceConnectionStateEvents",
+    [EVENT_FEEDBACK] = "feedback",
 };
 
 /* ---- what is asked -------------------------------------------------------------------------- */
@@ -64,9 +65,10 @@ static enum err add_source(struct rest *rest, struct parked *query, struct span 
         return ERR_NONE;
     }
     return fail(ERR_ARGUMENT, rest->why,
-        "source is \"%.*s\", it must be all, or some of %s, %s, %s and %s with commas between",
+        "source is \"%.*s\", it must be all, or some of %s, %s, %s, %s and %s with commas between",
         SPAN_ARG(word), event_source_names[EVENT_TELEMETRY], event_source_names[EVENT_LIFECYCLE],
-        event_source_names[EVENT_TWIN], event_source_names[EVENT_CONNECTION]);
+        event_source_names[EVENT_TWIN], event_source_names[EVENT_CONNECTION],
+        event_source_names[EVENT_FEEDBACK]);
 }
 
 /* What clients sent, unless something else is asked for. */
@@ -416,6 +418,10 @@ static enum err run_prune(struct store_job *job, struct store_txn *txn)
     enum err err = store_hub_list(txn, &prune->arena, &hubs, &count);
     for (size_t i = 0; err == ERR_NONE && i < count; i++)
         err = prune_hub(prune, txn, hubs[i].id, before);
+    size_t feedbacks = 0;
+    if (err == ERR_NONE)
+        err = store_feedback_prune(txn, before, PRUNE_ITEMS, &feedbacks);
+    prune->more = prune->more || feedbacks == PRUNE_ITEMS;
     if (err == ERR_NONE)
         err = audit_prune(prune->service, txn, &prune->more);
     if (err == ERR_NONE)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct event_work {
+struct event_work { /* what event_append() needs */
     struct event event;
     struct span stamped; /* the system properties without their end: the time comes last */
 };
@@ -99,9 +99,9 @@ static enum err read_bag(struct properties *properties, struct span bag, struct 
 }
 
 /* What the hub itself says of a message, over whatever the client may have said. */
-static enum err stamp(struct properties *properties, const struct event_call *call)
+static enum err stamp(struct properties *properties, const struct event_input *input)
 {
-    const struct session_identity *who = &call->identity;
+    const struct session_identity *who = input->who;
     char generation[24];
     snprintf(generation, sizeof(generation), "%llu", (unsigned long long)who->generation);
     enum err err =
@@ -118,9 +118,9 @@ static enum err stamp(struct properties *properties, const struct event_call *ca
     if (err == ERR_NONE)
         err = put_text(
             properties, properties->system, "iothub-message-source", SPAN_LIT("Telemetry"));
-    if (err == ERR_NONE && call->retain)
+    if (err == ERR_NONE && input->retain)
         err = put_text(properties, properties->application, "mqtt-retain", SPAN_LIT("true"));
-    if (err == ERR_NONE && call->is_will)
+    if (err == ERR_NONE && input->is_will)
         err = put_text(properties, properties->application, "iothub-MessageType", SPAN_LIT("Will"));
     return err;
 }
@@ -139,43 +139,54 @@ static enum err write_properties(const struct properties *properties, struct eve
     return ERR_NONE;
 }
 
-static enum err prepare(struct event_call *call, struct event_work *work, struct why *why)
+enum err event_prepare(const struct service *service, struct arena *arena,
+    const struct event_input *input, struct event_work **ret_work, struct why *why)
 {
-    size_t most = call->call.service->options.limits.event_bytes;
-    struct properties properties = {.arena = &call->call.arena, .size = call->body.len};
+    const size_t most = service->options.limits.event_bytes;
+    struct event_work *work = arena_alloc(arena, sizeof(*work));
+    struct properties properties = {.arena = arena, .size = input->body.len};
+    if (work == NULL)
+        return ERR_MEMORY;
     properties.system = json_new(properties.arena, JSON_OBJECT);
     properties.application = json_new(properties.arena, JSON_OBJECT);
     if (properties.system == NULL || properties.application == NULL)
         return ERR_MEMORY;
-    enum err err = read_bag(&properties, call->properties, why);
+    enum err err = read_bag(&properties, input->properties, why);
     if (err == ERR_NONE && properties.size > most)
         err = fail(ERR_TOO_LARGE, why,
             "the message has %zu bytes with its properties, at most %zu are allowed "
             "(limits.event_bytes)",
             properties.size, most);
     if (err == ERR_NONE)
-        err = stamp(&properties, call);
+        err = stamp(&properties, input);
     if (err == ERR_NONE)
         err = write_properties(&properties, work);
-    work->event.device_id = call->identity.device_id;
-    work->event.module_id = call->identity.module_id;
-    work->event.body = call->body;
+    work->event.device_id = input->who->device_id;
+    work->event.module_id = input->who->module_id;
+    work->event.body = input->body;
+    *ret_work = work;
     return err;
+}
+
+enum err event_append(const struct service *service, struct arena *arena, struct store_txn *txn,
+    int64_t hub_id, const struct event_work *work, uint64_t *ret_sequence)
+{
+    struct event event = work->event;
+    char time[CLOCK_TEXT_SIZE];
+    event.enqueued_us = now_us(service);
+    char *system = arena_format(arena, "%.*s,\"iothub-enqueuedtime\":\"%s\"}",
+        (int)work->stamped.len, work->stamped.ptr, clock_format(event.enqueued_us, time));
+    if (system == NULL)
+        return ERR_MEMORY;
+    event.system_properties = span_of(system);
+    return store_event_append(txn, hub_id, &event, ret_sequence);
 }
 
 static enum err run_append(struct store_job *job, struct store_txn *txn)
 {
     struct event_call *call = (struct event_call *)job;
-    const struct event_work *work = call->call.work;
-    struct event event = work->event;
-    char time[CLOCK_TEXT_SIZE];
-    event.enqueued_us = now_us(call->call.service);
-    char *system = arena_format(&call->call.arena, "%.*s,\"iothub-enqueuedtime\":\"%s\"}",
-        (int)work->stamped.len, work->stamped.ptr, clock_format(event.enqueued_us, time));
-    if (system == NULL)
-        return ERR_MEMORY;
-    event.system_properties = span_of(system);
-    return store_event_append(txn, call->identity.hub_id, &event, &call->sequence);
+    return event_append(call->call.service, &call->call.arena, txn, call->identity.hub_id,
+        call->call.work, &call->sequence);
 }
 
 static void appended(struct store_job *job, enum err result)
@@ -192,10 +203,15 @@ static void appended(struct store_job *job, enum err result)
 void service_event(struct service *service, struct event_call *call)
 {
     struct why why = {""};
-    struct event_work *work = arena_alloc(&call->call.arena, sizeof(*work));
+    struct event_work *work = NULL;
+    const struct event_input input = {.who = &call->identity,
+        .properties = call->properties,
+        .body = call->body,
+        .retain = call->retain,
+        .is_will = call->is_will};
     call->call.service = service;
+    enum err err = event_prepare(service, &call->call.arena, &input, &work, &why);
     call->call.work = work;
-    enum err err = work == NULL ? ERR_MEMORY : prepare(call, work, &why);
     if (err != ERR_NONE) {
         call_finish(&call->call, err, &why);
         return;

@@ -8,10 +8,7 @@
 
 static const struct span json_type = SPAN_INIT("application/json; charset=utf-8");
 
-#define REQUEST_ID_SIZE 37
-
-/* A random GUID; a machine that has no randomness shows zeros. */
-static const char *new_request_id(char ret_text[REQUEST_ID_SIZE])
+const char *new_request_id(char ret_text[REQUEST_ID_SIZE])
 {
     unsigned char bytes[16] = {0};
     char hex[33];
@@ -128,6 +125,7 @@ void respond_error(struct rest_call *call, int64_t now, enum err err, const stru
             call->headers[kept++] = call->headers[i];
     call->header_count = kept;
     call->more = false;
+    call->header_block = SPAN_NONE;
     call->content_type_out = json_type;
     err = for_a_peer(err);
     write_error(err, new_request_id(id), now, why, &body);
@@ -270,7 +268,8 @@ static void write_module_identity(const struct identity *identity, bool with_key
     write_text_member(out, "connectionState", span_of(connection_of(identity)));
     write_time_member(out, "connectionStateUpdatedTime", identity->connection_updated_us);
     write_time_member(out, "lastActivityTime", identity->last_activity_us);
-    buf_add_text(out, ",\"cloudToDeviceMessageCount\":0");
+    buf_add_format(
+        out, ",\"cloudToDeviceMessageCount\":%llu", (unsigned long long)identity->messages);
     write_authentication(identity, with_keys, out);
     buf_add_byte(out, '}');
 }
@@ -292,7 +291,8 @@ void write_identity(const struct identity *identity, bool with_keys, struct buf 
     write_time_member(out, "connectionStateUpdatedTime", identity->connection_updated_us);
     write_time_member(out, "statusUpdatedTime", identity->status_updated_us);
     write_time_member(out, "lastActivityTime", identity->last_activity_us);
-    buf_add_text(out, ",\"cloudToDeviceMessageCount\":0");
+    buf_add_format(
+        out, ",\"cloudToDeviceMessageCount\":%llu", (unsigned long long)identity->messages);
     write_authentication(identity, with_keys, out);
     write_capabilities(identity, out);
     write_scopes(identity, out);
@@ -315,7 +315,8 @@ void write_twin(const struct identity *identity, const struct twin_doc *twin, st
     write_time_member(out, "statusUpdateTime", identity->status_updated_us);
     write_text_member(out, "connectionState", span_of(connection_of(identity)));
     write_time_member(out, "lastActivityTime", identity->last_activity_us);
-    buf_add_text(out, ",\"cloudToDeviceMessageCount\":0");
+    buf_add_format(
+        out, ",\"cloudToDeviceMessageCount\":%llu", (unsigned long long)identity->messages);
     write_text_member(out, "authenticationType", span_of(auth_name(identity->auth)));
     buf_add_text(out, ",\"x509Thumbprint\":");
     write_thumbprints(identity, out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service_priv.h"
 
+#include "device_api.h"
 #include "log.h"
 #include "methods.h"
 #include "urlcode.h"
@@ -456,6 +457,9 @@ static void carry_out_effects(struct rest *rest)
         case EFFECT_HUB_GONE:
             bus_end_hub(bus, e->hub_id);
             break;
+        case EFFECT_MESSAGE:
+            bus_message(bus, e->hub_id, e->device_id, e->module_id);
+            break;
         }
     }
 }
@@ -482,6 +486,8 @@ void rest_finish(struct rest *rest, enum err err, const struct why *why)
         rest->release(rest);
     if (rest->access != NULL)
         access_end(rest, err, why);
+    if (rest->device != NULL)
+        device_end(rest, err, why);
     if (err != ERR_NONE) {
         if (is_of_provisioning(rest))
             respond_provisioning_error(rest->service, call, err, why);
@@ -509,9 +515,12 @@ enum err rest_run(struct rest *rest, struct store_txn *txn, struct why *why)
     rest->park = NULL;
     rest->call->status = 0;
     rest->call->header_count = 0;
+    rest->call->header_block = SPAN_NONE;
     rest->audit = (struct audit_note){0};
     drop_effects(rest);
     enum err err = rest->access == NULL ? ERR_NONE : access_judge(rest, txn, why);
+    if (err == ERR_NONE && rest->device != NULL)
+        err = device_judge_again(rest, txn, why);
     if (err == ERR_NONE)
         err = rest->operation->run(rest);
     if (err == ERR_NONE && rest->operation->access == ACCESS_WRITE)
@@ -544,13 +553,18 @@ static void job_done(struct store_job *job, enum err result)
     rest_done(rest_of(job), result, &why);
 }
 
+static bool writes(const struct operation *operation)
+{
+    return operation->access == ACCESS_WRITE || operation->access == ACCESS_TRAFFIC;
+}
+
 void rest_submit(struct rest *rest)
 {
     struct store_job *job = &rest->call->call.job;
     job->run = run_job;
     job->done = job_done;
-    store_submit(rest->service->options.store,
-        rest->operation->access == ACCESS_WRITE ? STORE_WRITE : STORE_READ, job);
+    store_submit(
+        rest->service->options.store, writes(rest->operation) ? STORE_WRITE : STORE_READ, job);
 }
 
 static bool is_by_token(const struct rest *rest)
@@ -597,6 +611,10 @@ void service_rest(struct service *service, struct rest_call *call)
             rest_submit(rest);
         else
             rest_finish(rest, err, &why);
+        return;
+    }
+    if (err == ERR_NONE && rest->operation->guard == GUARD_DEVICE) {
+        device_begin(rest);
         return;
     }
     bool open = err == ERR_NONE && is_for_anybody(rest);

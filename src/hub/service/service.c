@@ -2,6 +2,7 @@
 #include "service_priv.h"
 
 #include "log.h"
+#include "messages.h"
 #include "methods.h"
 #include "metrics.h"
 #include "settings_doc.h"
@@ -14,6 +15,12 @@ const struct service_limits service_limits_default = {
     .event_bytes = 256 * 1024,
     .method_bytes = 128 * 1024,
     .methods_per_device = 5000,
+    .message_bytes = 64 * 1024,
+    .messages_per_device = 50,
+    .message_seconds = 3600,
+    .message_hours = 48,
+    .message_deliveries = 10,
+    .message_lock_seconds = 60,
     .modules_per_device = 50,
     .certificates_per_hub = 25,
     .enrollments = 1000000,
@@ -177,6 +184,7 @@ void service_tick(struct service *service)
     history_prune(service);
     health_probe(service);
     configurator_tick(service);
+    messages_sweep(service);
 }
 
 void service_release_parked(struct service *service)

@@ -59,6 +59,12 @@ struct service_limits {
     size_t event_bytes;             /* a device-to-cloud message: 256 KiB */
     size_t method_bytes;            /* payload and answer of a direct method: 128 KiB */
     size_t methods_per_device;      /* under way at a time: 5000 */
+    size_t message_bytes;           /* a cloud-to-device message: 64 KiB */
+    size_t messages_per_device;     /* that wait: 50 */
+    unsigned message_seconds;       /* they wait, unless they say so themselves: 3600 */
+    unsigned message_hours;         /* they may wait at most: 48 */
+    unsigned message_deliveries;    /* attempts until one is given up: 10 */
+    unsigned message_lock_seconds;  /* for which a device may hold one over HTTPS: 60 */
     size_t modules_per_device;      /* 50 */
     size_t devices_per_hub;         /* 1,000,000 */
     size_t certificates_per_hub;    /* of authorities: 25 */
@@ -232,6 +238,27 @@ void service_delivered(struct service *service, uint64_t session, int64_t versio
 void service_takes(struct service *service, const struct session_identity *identity,
     uint64_t session, unsigned takes);
 
+/* A cloud-to-device message for the client of a session. */
+struct message_call {
+    struct call call;
+    struct session_identity identity; /* in */
+    uint64_t session;                 /* in */
+    /* out, in the call's arena */
+    bool release; /* in, to complete: it was not sent, and is to wait again */
+    bool found;
+    uint64_t sequence;
+    bool again;             /* it was delivered before */
+    uint64_t event;         /* the service's own: the feedback that is to be told of; 0: none */
+    struct span properties; /* the bag of its topic */
+    struct span body;
+};
+/* Takes the next, which the session holds from then on; those that are over are given up before. */
+void service_message_take(struct service *service, struct message_call *call);
+
+/* The client has got a message that its session holds (in: sequence). What it holds no more is
+ * passed over. */
+void service_message_complete(struct service *service, struct message_call *call);
+
 struct method_response {
     struct span request_id;
     int32_t status;
@@ -279,13 +306,17 @@ struct rest_call {
     struct span body;
     struct span peer;         /* address, for the log and a twin's history */
     struct span certificates; /* as in connect_call; where there is no authorization */
+    struct rest_header *told; /* of the request's headers those that tell of a message: iothub-…,
+                               * dt-subject; their names as sent */
+    size_t told_count;
     /* out; set for errors as well */
     int status;
     struct span content_type_out; /* empty: no body */
     struct span body_out;
     struct rest_header headers[REST_MAX_RESPONSE_HEADERS];
     size_t header_count;
-    bool more; /* body_out is a piece: service_rest_more() gets the next */
+    struct span header_block; /* further headers, as lines that end in CR LF */
+    bool more;                /* body_out is a piece: service_rest_more() gets the next */
 };
 
 /*

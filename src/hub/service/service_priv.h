@@ -114,6 +114,8 @@ struct service {
     bool probing;
     int64_t probe_mono_us; /* when it is tried next whether the store can write again */
     int64_t prune_mono_us; /* when the event log is looked through next */
+    bool sweeping;         /* the queues of messages are being looked through */
+    int64_t sweep_mono_us; /* and are next */
     bool pruning_history;
     int64_t history_mono_us; /* when the history is looked through next */
     int64_t history_after;   /* and from where */
@@ -151,7 +153,8 @@ enum effect_kind {
     EFFECT_CONFIGURATIONS,
     EFFECT_HUBS,
     EFFECT_HUB_GONE,
-    EFFECT_POLICY_KEY
+    EFFECT_POLICY_KEY,
+    EFFECT_MESSAGE
 };
 
 /* What others must hear once it is durable. */
@@ -226,8 +229,9 @@ struct rest {
     int64_t hub_id;
     struct span hub_name;
     struct span host_name;
-    unsigned rights;       /* of the token's policy, or what the account's role amounts to */
-    struct access *access; /* of a call that an account makes; NULL: it shows a token */
+    unsigned rights;              /* of the token's policy, or what the account's role amounts to */
+    struct access *access;        /* of a call that an account makes; NULL: it shows a token */
+    struct device_caller *device; /* of a call that a device makes; NULL: none does */
     struct match match;
     const struct json *body;
     void *input; /* what prepare made of the body */
@@ -250,7 +254,8 @@ enum rest_access {
     ACCESS_NONE, /* run() needs no store: it runs on the caller's thread, with no transaction */
     ACCESS_READ,
     ACCESS_WRITE,
-    ACCESS_PARK, /* reads, and may wait for news */
+    ACCESS_PARK,    /* reads, and may wait for news */
+    ACCESS_TRAFFIC, /* writes what devices send and take, of which the audit log tells nothing */
 };
 
 enum rest_guard {
@@ -268,6 +273,8 @@ enum rest_guard {
     GUARD_OPEN,          /* nobody has signed in yet */
     GUARD_ANYBODY,       /* tells nothing that needs a guard; runs without a store */
     GUARD_METRICS,       /* the token of monitor.token_file, or as GUARD_ADMINISTRATOR */
+    GUARD_DEVICE, /* the device or module of the path's first arguments itself, by its token or
+                   * certificate, or a policy with DeviceConnect; no api-version */
 };
 
 struct operation {
@@ -388,6 +395,10 @@ enum err audit_prune(const struct service *service, struct store_txn *txn, bool 
 void audit_refused(struct rest *rest, const struct why *why);
 
 /* ---- render.c: responses -------------------------------------------------------------------- */
+
+/* A random GUID; a machine that has no randomness shows zeros. */
+#define REQUEST_ID_SIZE 37
+const char *new_request_id(char ret_text[REQUEST_ID_SIZE]);
 
 /* Sets status and body, which is copied into the arena. ERR_MEMORY. */
 enum err respond_json(struct rest *rest, int status, const struct buf *body) MUST_USE;
@@ -524,6 +535,37 @@ void configurator_note_twin(
     struct service *service, int64_t hub_id, struct span device_id, struct span module_id);
 /* The configurations of a hub are. */
 void configurator_note_hub(struct service *service, int64_t hub_id);
+
+/* ---- events.c ------------------------------------------------------------------------------- */
+
+struct event_work;
+
+struct event_input {
+    const struct session_identity *who;
+    struct span properties; /* an encoded bag */
+    struct span body;
+    bool retain;
+    bool is_will;
+};
+
+/* Judges a device-to-cloud message and stamps it; what it makes lives in the arena, and borrows
+ * what the input borrowed. ERR_TOO_LARGE, ERR_FORMAT, ERR_MEMORY. */
+enum err event_prepare(const struct service *service, struct arena *arena,
+    const struct event_input *input, struct event_work **ret_work, struct why *why) MUST_USE;
+/* Appends it to the event log, with the time. */
+enum err event_append(const struct service *service, struct arena *arena, struct store_txn *txn,
+    int64_t hub_id, const struct event_work *work, uint64_t *ret_sequence) MUST_USE;
+
+/* ---- session.c: how a client shows who it is ------------------------------------------------- */
+
+/* Judges what needs no store: the hub, and the token or how the certificate is made. */
+enum err connect_begin(
+    struct service *service, struct connect_call *call, struct why *why) MUST_USE;
+/* Judges the rest by the identity, and fills call->identity. */
+enum err connect_judge(struct connect_call *call, struct store_txn *txn, struct why *why) MUST_USE;
+/* Whether what was judged is still so. */
+enum err connect_judge_again(
+    struct connect_call *call, struct store_txn *txn, struct why *why) MUST_USE;
 
 /* ---- event_log.c ---------------------------------------------------------------------------- */
 

@@ -203,16 +203,15 @@ static enum err write_method(struct connect_work *work)
     return ERR_NONE;
 }
 
-static enum err run_judge(struct store_job *job, struct store_txn *txn)
+enum err connect_judge(struct connect_call *call, struct store_txn *txn, struct why *why)
 {
-    struct connect_call *call = (struct connect_call *)job;
     struct connect_work *work = call->call.work;
     struct identity device;
     struct identity who;
-    enum err err = get_enabled(call, txn, &device, &who, &job->why);
+    enum err err = get_enabled(call, txn, &device, &who, why);
     if (err != ERR_NONE)
         return err;
-    err = judge_proof(work, txn, &who, &job->why);
+    err = judge_proof(work, txn, &who, why);
     if (err == ERR_NONE)
         err = write_method(work);
     if (err != ERR_NONE)
@@ -223,6 +222,11 @@ static enum err run_judge(struct store_job *job, struct store_txn *txn)
     call->identity.module_id = call->module_id;
     call->identity.generation = who.generation;
     return ERR_NONE;
+}
+
+static enum err run_judge(struct store_job *job, struct store_txn *txn)
+{
+    return connect_judge((struct connect_call *)job, txn, &job->why);
 }
 
 /* Whether what let it in is still worth that. */
@@ -238,19 +242,24 @@ static enum err check_mark(struct connect_call *call, struct store_txn *txn, str
     return ERR_NONE;
 }
 
-static enum err run_note(struct store_job *job, struct store_txn *txn)
+enum err connect_judge_again(struct connect_call *call, struct store_txn *txn, struct why *why)
 {
-    struct connect_call *call = (struct connect_call *)job;
     const struct connect_work *work = call->call.work;
     struct identity device;
     struct identity who;
-    enum err err = get_enabled(call, txn, &device, &who, &job->why);
+    enum err err = get_enabled(call, txn, &device, &who, why);
     if (err != ERR_NONE)
         return err;
     if (device.etag != work->device_etag || who.etag != work->module_etag ||
         who.generation != call->identity.generation)
-        return fail(ERR_UNAUTHORIZED, &job->why, "the identity was changed at this moment");
-    err = check_mark(call, txn, &job->why);
+        return fail(ERR_UNAUTHORIZED, why, "the identity was changed at this moment");
+    return check_mark(call, txn, why);
+}
+
+static enum err run_note(struct store_job *job, struct store_txn *txn)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    enum err err = connect_judge_again(call, txn, &job->why);
     if (err != ERR_NONE)
         return err;
     err = store_connection_put(txn, call->identity.hub_id, call->device_id, call->module_id,
@@ -316,17 +325,21 @@ static void judged(struct store_job *job, enum err result)
     store_submit(service->options.store, STORE_WRITE, job);
 }
 
-void service_connect(struct service *service, struct connect_call *call)
+enum err connect_begin(struct service *service, struct connect_call *call, struct why *why)
 {
-    struct why why = {""};
     struct connect_work *work = arena_alloc(&call->call.arena, sizeof(*work));
     call->call.service = service;
     call->call.work = work;
-    enum err err = ERR_MEMORY;
-    if (work != NULL) {
-        work->call = call;
-        err = begin_connect(service, work, &why);
-    }
+    if (work == NULL)
+        return ERR_MEMORY;
+    work->call = call;
+    return begin_connect(service, work, why);
+}
+
+void service_connect(struct service *service, struct connect_call *call)
+{
+    struct why why = {""};
+    enum err err = connect_begin(service, call, &why);
     if (err != ERR_NONE) {
         finish_connect(call, err, &why);
         return;

@@ -24,6 +24,7 @@ void sqlite_read_identity(struct query *query, struct identity *ret_identity)
     ret_identity->device_scope = query_span(query);
     ret_identity->parent_scopes = query_span(query);
     ret_identity->model_id = query_span(query);
+    ret_identity->messages = (uint64_t)query_int(query);
 }
 
 static bool copy_texts(struct arena *arena, struct identity *identity)

@@ -189,6 +189,27 @@ enum err sqlite_history_get(struct store_txn *txn, struct arena *arena, int64_t 
 enum err sqlite_history_prune(
     struct store_txn *txn, int64_t after, int64_t before_us, size_t limit, int64_t *ret_next);
 
+enum err sqlite_message_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct message *message, size_t most, uint64_t *ret_sequence);
+enum err sqlite_message_next(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, int64_t now_us, struct message *ret_message);
+enum err sqlite_message_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, uint64_t sequence, struct message *ret_message);
+enum err sqlite_message_hold(struct store_txn *txn, const struct message *message);
+enum err sqlite_message_delete(struct store_txn *txn, uint64_t sequence);
+enum err sqlite_message_list(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, message_visitor *visit, void *self);
+enum err sqlite_message_expired(
+    struct store_txn *txn, int64_t now_us, size_t limit, message_visitor *visit, void *self);
+enum err sqlite_message_lapsed(
+    struct store_txn *txn, int64_t now_us, size_t limit, message_visitor *visit, void *self);
+enum err sqlite_feedback_append(
+    struct store_txn *txn, int64_t hub_id, const struct feedback *feedback);
+enum err sqlite_feedback_read(struct store_txn *txn, int64_t hub_id, uint64_t after, size_t limit,
+    feedback_visitor *visit, void *self);
+enum err sqlite_feedback_prune(
+    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
+
 enum err sqlite_device_table(struct store_txn *txn, int64_t hub_id,
     const struct device_range *range, struct span state_of, device_visitor *visit, void *self);
 enum err sqlite_device_total(

@@ -484,3 +484,73 @@ enum err store_event_minutes(
 {
     return txn->driver->event_minutes(txn, hub_id, first, count, ret_events);
 }
+
+enum err store_message_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, const struct message *message, size_t most, uint64_t *ret_sequence)
+{
+    must(txn->writable && message->expires_us > 0);
+    return txn->driver->message_put(txn, hub_id, device_id, module_id, message, most, ret_sequence);
+}
+
+enum err store_message_next(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, int64_t now_us, struct message *ret_message)
+{
+    return txn->driver->message_next(txn, arena, hub_id, device_id, module_id, now_us, ret_message);
+}
+
+enum err store_message_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span device_id, struct span module_id, uint64_t sequence, struct message *ret_message)
+{
+    return txn->driver->message_get(
+        txn, arena, hub_id, device_id, module_id, sequence, ret_message);
+}
+
+enum err store_message_hold(struct store_txn *txn, const struct message *message)
+{
+    must(txn->writable);
+    return txn->driver->message_hold(txn, message);
+}
+
+enum err store_message_delete(struct store_txn *txn, uint64_t sequence)
+{
+    must(txn->writable);
+    return txn->driver->message_delete(txn, sequence);
+}
+
+enum err store_message_list(struct store_txn *txn, int64_t hub_id, struct span device_id,
+    struct span module_id, message_visitor *visit, void *self)
+{
+    return txn->driver->message_list(txn, hub_id, device_id, module_id, visit, self);
+}
+
+enum err store_message_expired(
+    struct store_txn *txn, int64_t now_us, size_t limit, message_visitor *visit, void *self)
+{
+    return txn->driver->message_expired(txn, now_us, limit, visit, self);
+}
+
+enum err store_message_lapsed(
+    struct store_txn *txn, int64_t now_us, size_t limit, message_visitor *visit, void *self)
+{
+    return txn->driver->message_lapsed(txn, now_us, limit, visit, self);
+}
+
+enum err store_feedback_append(
+    struct store_txn *txn, int64_t hub_id, const struct feedback *feedback)
+{
+    must(txn->writable);
+    return txn->driver->feedback_append(txn, hub_id, feedback);
+}
+
+enum err store_feedback_read(struct store_txn *txn, int64_t hub_id, uint64_t after, size_t limit,
+    feedback_visitor *visit, void *self)
+{
+    return txn->driver->feedback_read(txn, hub_id, after, limit, visit, self);
+}
+
+enum err store_feedback_prune(
+    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped)
+{
+    must(txn->writable);
+    return txn->driver->feedback_prune(txn, before_us, limit, ret_dropped);
+}

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device_api.h"
+
+#include "bag.h"
+#include "base64.h"
+#include "log.h"
+#include "messages.h"
+#include "urlcode.h"
+
+#include <inttypes.h>
+#include <openssl/rand.h>
+
+/* What authentication may use; as for CONNECT. */
+#define CALLER_ARENA_BYTES (512u * 1024)
+
+#define BATCH_ITEMS 1000
+#define LOCK_SECONDS_MIN 5
+#define LOCK_SECONDS_MAX 300
+
+struct device_caller {
+    struct connect_call connect; /* with an arena of its own */
+    struct session_identity identity;
+    struct span token; /* the path's, of a message; empty: none */
+};
+
+/* ---- who asks -------------------------------------------------------------------------------- */
+
+static enum err run_judge(struct store_job *job, struct store_txn *txn)
+{
+    struct rest *rest = ((struct rest_call *)job)->call.work;
+    struct device_caller *caller = rest->device;
+    enum err err = connect_judge(&caller->connect, txn, &job->why);
+    if (err != ERR_NONE)
+        return err;
+    caller->identity = caller->connect.identity;
+    return rest_prepare(rest, &job->why);
+}
+
+static void judged(struct store_job *job, enum err err)
+{
+    struct rest *rest = ((struct rest_call *)job)->call.work;
+    struct why why = job->why;
+    if (err == ERR_NONE)
+        rest_submit(rest);
+    else
+        rest_finish(rest, err, &why);
+}
+
+static enum err begin(struct rest *rest, struct why *why)
+{
+    struct device_caller *caller = arena_alloc(rest->arena, sizeof(*caller));
+    struct rest_call *call = rest->call;
+    if (caller == NULL)
+        return ERR_MEMORY;
+    const bool is_module = strstr(rest->operation->path, "/modules/") != NULL;
+    struct connect_call *connect = &caller->connect;
+    call_init(&connect->call, CALLER_ARENA_BYTES, NULL, NULL);
+    rest->device = caller;
+    connect->host = call->host;
+    connect->device_id = rest->arguments[0];
+    connect->module_id = is_module ? rest->arguments[1] : SPAN_NONE;
+    connect->password = call->authorization;
+    connect->certificates = call->certificates;
+    connect->peer = call->peer;
+    caller->token = rest->arguments[is_module ? 2 : 1];
+    enum err err = connect_begin(rest->service, connect, why);
+    rest->hub_id = connect->identity.hub_id;
+    return err;
+}
+
+void device_begin(struct rest *rest)
+{
+    struct why why = {""};
+    enum err err = begin(rest, &why);
+    if (err != ERR_NONE) {
+        rest_finish(rest, err, &why);
+        return;
+    }
+    struct store_job *job = &rest->call->call.job;
+    job->run = run_judge;
+    job->done = judged;
+    store_submit(rest->service->options.store, STORE_READ, job);
+}
+
+enum err device_judge_again(struct rest *rest, struct store_txn *txn, struct why *why)
+{
+    return connect_judge_again(&rest->device->connect, txn, why);
+}
+
+void device_end(struct rest *rest, enum err err, const struct why *why)
+{
+    struct rest_call *call = rest->call;
+    if (err == ERR_UNAUTHORIZED || err == ERR_FORBIDDEN)
+        log_info("service", "%.*s %.*s from %.*s refused: %s", SPAN_ARG(call->method),
+            SPAN_ARG(call->path), SPAN_ARG(call->peer), why_text(why, err));
+    auth_wipe(call->authorization);
+    call_done(&rest->device->connect.call);
+    rest->device = NULL;
+}
+
+static struct message_place place_of(const struct rest *rest)
+{
+    const struct session_identity *who = &rest->device->identity;
+    return (struct message_place){who->hub_id, who->device_id, who->module_id, who->generation};
+}
+
+static struct span told(const struct rest_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->told_count; i++)
+        if (span_eq_nocase(span_of(call->told[i].name), span_of(name)))
+            return call->told[i].value;
+    return SPAN_NONE;
+}
+
+/* ---- device to cloud ------------------------------------------------------------------------- */
+
+struct events {
+    size_t count;
+    struct event_work **works;
+};
+
+/* Headers, and members of a batch's properties, that are system properties. */
+static const struct {
+    const char *name;
+    const char *key;
+} systems[] = {
+    {"iothub-messageid", "$.mid"},
+    {"iothub-correlationid", "$.cid"},
+    {"iothub-userid", "$.uid"},
+    {"iothub-to", "$.to"},
+    {"iothub-expiry", "$.exp"},
+    {"iothub-contenttype", "$.ct"},
+    {"iothub-contentencoding", "$.ce"},
+    {"iothub-creationtimeutc", "$.ctime"},
+    {"iothub-interface-id", "$.ifid"},
+    {"dt-subject", "$.sub"},
+    {"iothub-ack", "iothub-ack"},
+};
+
+static void add_property(struct bag_writer *bag, struct span name, struct span value)
+{
+    static const struct span prefix = SPAN_INIT("iothub-app-");
+    if (name.len > prefix.len && span_eq_nocase(span_first(name, prefix.len), prefix)) {
+        bag_add(bag, span_from(name, prefix.len), value);
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(systems); i++)
+        if (span_eq_nocase(name, span_of(systems[i].name)))
+            bag_add(bag, span_of(systems[i].key), value);
+}
+
+static enum err prepare_event(
+    struct rest *rest, const struct buf *bag, struct span body, struct event_work **ret_work)
+{
+    struct event_input input = {.who = &rest->device->identity, .body = body};
+    if (bag->failed || !arena_span(rest->arena, buf_span(bag), &input.properties))
+        return ERR_MEMORY;
+    return event_prepare(rest->service, rest->arena, &input, ret_work, rest->why);
+}
+
+static enum err prepare_single(struct rest *rest, struct events *events)
+{
+    const struct rest_call *call = rest->call;
+    AUTO(buf_done) struct buf text = BUF_EMPTY;
+    struct bag_writer bag = {.out = &text};
+    for (size_t i = 0; i < call->told_count; i++)
+        add_property(&bag, span_of(call->told[i].name), call->told[i].value);
+    events->count = 1;
+    events->works = arena_alloc(rest->arena, sizeof(*events->works));
+    return events->works == NULL ? ERR_MEMORY
+                                 : prepare_event(rest, &text, call->body, &events->works[0]);
+}
+
+/* The Node SDK encodes bodies and does not say so. */
+static enum err read_item_body(struct rest *rest, const struct json *item, struct span *ret_body)
+{
+    const struct json *body = json_find_text(item, "body");
+    const struct json *encoded = json_find_text(item, "base64Encoded");
+    size_t len = 0;
+    *ret_body = SPAN_NONE;
+    if (body == NULL)
+        return ERR_NONE;
+    if (body->kind != JSON_STRING || (encoded != NULL && encoded->kind != JSON_BOOL))
+        return fail(
+            ERR_ARGUMENT, rest->why, "body must be a string, and base64Encoded true or false");
+    *ret_body = body->text;
+    if (encoded != NULL && !encoded->truth)
+        return ERR_NONE;
+    char *bytes = arena_alloc(rest->arena, body->text.len + 1);
+    if (bytes == NULL)
+        return ERR_MEMORY;
+    if (base64_decode(body->text, bytes, body->text.len + 1, &len, NULL) != ERR_NONE)
+        return fail(ERR_ARGUMENT, rest->why, "body is no base64, and base64Encoded is not false");
+    *ret_body = (struct span){bytes, len};
+    return ERR_NONE;
+}
+
+static enum err prepare_item(
+    struct rest *rest, const struct json *item, struct event_work **ret_work)
+{
+    const struct json *properties = json_find_text(item, "properties");
+    AUTO(buf_done) struct buf text = BUF_EMPTY;
+    struct bag_writer bag = {.out = &text};
+    struct span body;
+    if (!json_is(item, JSON_OBJECT) || (properties != NULL && properties->kind != JSON_OBJECT))
+        return fail(ERR_ARGUMENT, rest->why, "a message and its properties must be objects");
+    enum err err = read_item_body(rest, item, &body);
+    if (err != ERR_NONE)
+        return err;
+    if (properties != NULL) {
+        json_each (property, properties) {
+            if (property->kind != JSON_STRING)
+                return fail(ERR_ARGUMENT, rest->why, "the property \"%.*s\" must be a string",
+                    SPAN_ARG(property->key));
+            add_property(&bag, property->key, property->text);
+        }
+    }
+    return prepare_event(rest, &text, body, ret_work);
+}
+
+static enum err prepare_batch(struct rest *rest, struct events *events)
+{
+    struct json *batch;
+    enum err err = json_parse(rest->arena, rest->call->body, 0, &batch, rest->why);
+    if (err != ERR_NONE) {
+        why_prefix(rest->why, "the batch is no JSON");
+        return err;
+    }
+    if (batch->kind != JSON_ARRAY || batch->count == 0 || batch->count > BATCH_ITEMS)
+        return fail(
+            ERR_ARGUMENT, rest->why, "a batch is an array of 1 to %d messages", BATCH_ITEMS);
+    events->works = arena_alloc(rest->arena, batch->count * sizeof(*events->works));
+    if (events->works == NULL)
+        return ERR_MEMORY;
+    json_each (item, batch) {
+        err = prepare_item(rest, item, &events->works[events->count]);
+        if (err != ERR_NONE) {
+            why_prefix(rest->why, "message %zu of the batch", events->count + 1);
+            return err;
+        }
+        events->count++;
+    }
+    return ERR_NONE;
+}
+
+static bool is_batch(struct span content_type)
+{
+    return span_eq_nocase(span_trim(span_first(content_type, span_find(content_type, ';'))),
+        SPAN_LIT("application/vnd.microsoft.iothub.json"));
+}
+
+enum err device_prepare_events(struct rest *rest)
+{
+    const size_t most = rest->service->options.limits.event_bytes;
+    struct events *events = arena_alloc(rest->arena, sizeof(*events));
+    if (events == NULL)
+        return ERR_MEMORY;
+    rest->input = events;
+    if (rest->call->body.len > most)
+        return fail(ERR_TOO_LARGE, rest->why,
+            "the body has %zu bytes, at most %zu are allowed (limits.event_bytes)",
+            rest->call->body.len, most);
+    return is_batch(rest->call->content_type) ? prepare_batch(rest, events)
+                                              : prepare_single(rest, events);
+}
+
+enum err device_send_events(struct rest *rest)
+{
+    const struct events *events = rest->input;
+    uint64_t sequence = 0;
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < events->count && err == ERR_NONE; i++)
+        err = event_append(
+            rest->service, rest->arena, rest->txn, rest->hub_id, events->works[i], &sequence);
+    if (err == ERR_NONE)
+        err = message_add_event_effect(rest, sequence);
+    return err == ERR_NONE ? respond_empty(rest, 204) : err;
+}
+
+/* ---- cloud to device ------------------------------------------------------------------------- */
+
+/* The token of a lock: sequence and lock in the form of a GUID. */
+static void write_token(const struct message *message, struct buf *out)
+{
+    char hex[33];
+    snprintf(hex, sizeof(hex), "%016" PRIx64 "%016" PRIx64, message->sequence, message->lock);
+    buf_add_format(out, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+static bool read_token(struct span token, struct message *ret_held)
+{
+    uint64_t halves[2] = {0, 0};
+    size_t digits = 0;
+    for (size_t i = 0; i < token.len; i++) {
+        static const char all[] = "0123456789abcdef";
+        const char *digit = token.ptr[i] == '\0' ? NULL : strchr(all, token.ptr[i] | 0x20);
+        if (token.ptr[i] == '-')
+            continue;
+        if (digit == NULL || digits == 32)
+            return false;
+        uint64_t *half = &halves[digits++ / 16];
+        *half = *half << 4 | (uint64_t)(digit - all);
+    }
+    ret_held->sequence = halves[0];
+    ret_held->lock = halves[1];
+    return digits == 32 && halves[1] != 0;
+}
+
+struct receiving {
+    int64_t lock_us;
+    uint64_t lock;
+};
+
+enum err device_prepare_receive(struct rest *rest)
+{
+    struct receiving *receiving = arena_alloc(rest->arena, sizeof(*receiving));
+    struct span asked = told(rest->call, "iothub-messagelocktimeout");
+    uint64_t seconds = rest->service->options.limits.message_lock_seconds;
+    if (receiving == NULL)
+        return ERR_MEMORY;
+    rest->input = receiving;
+    if (asked.len > 0 &&
+        (!span_u64(asked, LOCK_SECONDS_MAX, &seconds) || seconds < LOCK_SECONDS_MIN))
+        return fail(ERR_ARGUMENT, rest->why, "IotHub-MessageLockTimeout must be %d to %d seconds",
+            LOCK_SECONDS_MIN, LOCK_SECONDS_MAX);
+    receiving->lock_us = (int64_t)seconds * 1000000;
+    if (RAND_bytes((unsigned char *)&receiving->lock, sizeof(receiving->lock)) != 1)
+        return fail(ERR_SERVER, rest->why, "there is no randomness");
+    receiving->lock = (receiving->lock & INT64_MAX) | 1; /* the store's numbers have a sign */
+    return ERR_NONE;
+}
+
+static void add_line(struct buf *out, const char *name, struct span value)
+{
+    if (value.len == 0)
+        return;
+    buf_add_text(out, name);
+    buf_add_text(out, ": ");
+    buf_add(out, value);
+    buf_add_text(out, "\r\n");
+}
+
+static bool is_visible_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < 0x20 || (unsigned char)text.ptr[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+/* What no header can hold is percent-encoded. */
+static void add_safe_line(struct buf *out, const char *name, struct span value)
+{
+    AUTO(buf_done) struct buf encoded = BUF_EMPTY;
+    if (is_visible_ascii(value)) {
+        add_line(out, name, value);
+        return;
+    }
+    url_encode(value, &encoded);
+    add_line(out, name, buf_span(&encoded));
+    out->failed |= encoded.failed;
+}
+
+static enum err add_application_lines(struct rest *rest, struct span bag, struct buf *out)
+{
+    struct bag_item item;
+    enum err err;
+    while ((err = bag_next(rest->arena, &bag, &item, rest->why)) == ERR_NONE) {
+        char *name = arena_format(rest->arena, "iothub-app-%.*s", SPAN_ARG(item.key));
+        if (name == NULL)
+            return ERR_MEMORY;
+        add_safe_line(out, name, item.value);
+    }
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
+static enum err write_lines(struct rest *rest, const struct message *message, struct buf *out)
+{
+    char time[CLOCK_TEXT_SIZE];
+    const struct message_place place = place_of(rest);
+    AUTO(buf_done) struct buf to = BUF_EMPTY;
+    buf_add_text(out, "etag: \"");
+    write_token(message, out);
+    buf_add_text(out, "\"\r\n");
+    message_write_to(&place, &to);
+    add_safe_line(out, "iothub-messageid", message->message_id);
+    add_safe_line(out, "iothub-correlationid", message->correlation_id);
+    add_safe_line(out, "iothub-userid", message->user_id);
+    add_line(out, "iothub-to", buf_span(&to));
+    add_safe_line(out, "iothub-contenttype", message->content_type);
+    add_safe_line(out, "iothub-contentencoding", message->content_encoding);
+    add_line(out, "iothub-ack", span_of(message_ack_name(message->ack)));
+    add_line(out, "iothub-expiry", span_of(clock_format(message->expires_us, time)));
+    add_line(out, "iothub-enqueuedtime", span_of(clock_format(message->enqueued_us, time)));
+    buf_add_format(out, "iothub-sequencenumber: %llu\r\niothub-deliverycount: %u\r\n",
+        (unsigned long long)message->sequence, message->deliveries - 1);
+    out->failed |= to.failed;
+    return add_application_lines(rest, message->properties, out);
+}
+
+static enum err respond_message(struct rest *rest, const struct message *message)
+{
+    AUTO(buf_done) struct buf lines = BUF_EMPTY;
+    enum err err = write_lines(rest, message, &lines);
+    if (err != ERR_NONE)
+        return err;
+    if (lines.failed || !arena_span(rest->arena, buf_span(&lines), &rest->call->header_block))
+        return ERR_MEMORY;
+    err = respond_empty(rest, 200);
+    rest->call->body_out = message->body;
+    rest->call->content_type_out =
+        message->content_type.len > 0 && is_visible_ascii(message->content_type)
+            ? message->content_type
+            : SPAN_LIT("application/octet-stream");
+    return err;
+}
+
+enum err device_receive(struct rest *rest)
+{
+    const struct receiving *receiving = rest->input;
+    const struct message_place place = place_of(rest);
+    struct message message;
+    uint64_t event = 0;
+    enum err err =
+        message_find_next(rest->service, rest->arena, rest->txn, &place, &message, &event);
+    const bool found = err == ERR_NONE;
+    if (err == ERR_NOT_FOUND)
+        err = ERR_NONE;
+    if (found) {
+        message.deliveries++;
+        message.session = 0;
+        message.lock = receiving->lock;
+        message.locked_until_us = now_us(rest->service) + receiving->lock_us;
+        err = store_message_hold(rest->txn, &message);
+    }
+    if (err == ERR_NONE)
+        err = message_add_event_effect(rest, event);
+    if (err != ERR_NONE)
+        return err;
+    return found ? respond_message(rest, &message) : respond_empty(rest, 204);
+}
+
+/* ---- settling -------------------------------------------------------------------------------- */
+
+struct settling {
+    struct message held; /* its sequence and lock */
+    bool reject;
+};
+
+enum err device_prepare_settle(struct rest *rest)
+{
+    struct settling *settling = arena_alloc(rest->arena, sizeof(*settling));
+    struct span reject;
+    if (settling == NULL)
+        return ERR_MEMORY;
+    rest->input = settling;
+    struct span token = rest->device->token;
+    if (!read_token(match_of(token).etag, &settling->held))
+        return fail(ERR_LOCK_LOST, rest->why, "\"%.*s\" is no token of a lock", SPAN_ARG(token));
+    settling->reject = url_query_find(rest->call->query, "reject", &reject) &&
+                       !span_eq_nocase(reject, SPAN_LIT("false"));
+    return ERR_NONE;
+}
+
+static enum err find_held(struct rest *rest, struct message *ret_message)
+{
+    const struct settling *settling = rest->input;
+    const struct message_place place = place_of(rest);
+    AUTO(buf_done) struct buf token = BUF_EMPTY;
+    enum err err = store_message_get(rest->txn, rest->arena, place.hub_id, place.device_id,
+        place.module_id, settling->held.sequence, ret_message);
+    if (err == ERR_NOT_FOUND ||
+        (err == ERR_NONE && (ret_message->lock != settling->held.lock ||
+                                ret_message->locked_until_us <= now_us(rest->service))))
+        return fail(ERR_LOCK_LOST, rest->why, "the message is not held by this token any more");
+    if (err != ERR_NONE)
+        return err;
+    write_token(ret_message, &token);
+    return token.failed ? ERR_MEMORY : match_check(&rest->match, buf_span(&token), rest->why);
+}
+
+static enum err settle(struct rest *rest, const struct message *message, enum message_outcome how)
+{
+    const struct message_place place = place_of(rest);
+    uint64_t event = 0;
+    enum err err =
+        message_settle(rest->service, rest->arena, rest->txn, &place, message, how, &event);
+    if (err == ERR_NONE)
+        err = message_add_event_effect(rest, event);
+    return err == ERR_NONE ? respond_empty(rest, 204) : err;
+}
+
+enum err device_settle(struct rest *rest)
+{
+    const struct settling *settling = rest->input;
+    struct message message;
+    enum err err = find_held(rest, &message);
+    if (err != ERR_NONE)
+        return err;
+    return settle(rest, &message, settling->reject ? OUTCOME_REJECTED : OUTCOME_SUCCESS);
+}
+
+enum err device_abandon(struct rest *rest)
+{
+    struct message message;
+    struct effect *effect;
+    enum err err = find_held(rest, &message);
+    if (err != ERR_NONE)
+        return err;
+    if (message_is_spent(rest->service, &message))
+        return settle(rest, &message, OUTCOME_DELIVERY_COUNT);
+    message.lock = 0;
+    message.locked_until_us = 0;
+    err = rest_add_effect(rest, EFFECT_MESSAGE, &effect);
+    if (err != ERR_NONE)
+        return err;
+    effect->device_id = rest->device->identity.device_id;
+    effect->module_id = rest->device->identity.module_id;
+    err = store_message_hold(rest->txn, &message);
+    return err == ERR_NONE ? respond_empty(rest, 204) : err;
+}
