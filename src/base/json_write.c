@@ -1,45 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
-/* Whoever hands us bytes that are no UTF-8 (a command line) gets each of them marked. */
-static void write_marked(struct span text, struct buf *out)
-{
-    buf_add_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c >= 0x80)
-            buf_add_text(out, "\xEF\xBF\xBD");
-        else if (c < 0x20 || c == '"' || c == '\\')
-            buf_add_format(out, "\\u%04x", c);
-        else
-            buf_add_byte(out, (char)c);
-    }
-    buf_add_byte(out, '"');
-}
-
-void json_write_string(struct span text, struct buf *out)
+/* Escapes a character of ASCII that cannot stand in a string as it is. */
+static void write_escape(unsigned char c, struct buf *out)
 {
     static const char hex[] = "0123456789abcdef";
-    if (!span_is_utf8(text)) {
-        write_marked(text, out);
-        return;
+    const char *found = c == 0 ? NULL : strchr("\"\\\b\f\n\r\t", c);
+    if (found == NULL) {
+        char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        buf_add(out, (struct span){escape, sizeof(escape)});
+    } else {
+        char escape[] = {'\\', "\"\\bfnrt"[found - "\"\\\b\f\n\r\t"]};
+        buf_add(out, (struct span){escape, sizeof(escape)});
     }
+}
+
+/* Whoever hands us bytes that are no UTF-8 (a command line that was cut) gets these marked, and no
+ * others. */
+void json_write_string(struct span text, struct buf *out)
+{
     buf_add_byte(out, '"');
-    size_t plain = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
-            continue;
-        buf_add(out, (struct span){text.ptr + plain, i - plain});
-        plain = i + 1;
-        const char *found = c == 0 ? NULL : strchr("\"\\\b\f\n\r\t", c);
-        if (found == NULL) {
-            char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-            buf_add(out, (struct span){escape, sizeof(escape)});
-        } else {
-            char escape[] = {'\\', "\"\\bfnrt"[found - "\"\\\b\f\n\r\t"]};
-            buf_add(out, (struct span){escape, sizeof(escape)});
+    size_t plain = 0, at = 0;
+    while (at < text.len) {
+        unsigned char c = (unsigned char)text.ptr[at];
+        bool well_formed = true;
+        size_t len = c < 0x80 ? 1 : span_utf8(span_from(text, at), &well_formed);
+        bool as_it_is = well_formed && c >= 0x20 && c != '"' && c != '\\' && c != 0x7F;
+        if (!as_it_is) {
+            buf_add(out, (struct span){text.ptr + plain, at - plain});
+            plain = at + len;
         }
+        if (!well_formed)
+            buf_add_text(out, "\xEF\xBF\xBD");
+        else if (!as_it_is)
+            write_escape(c, out);
+        at += len;
     }
     buf_add(out, (struct span){text.ptr + plain, text.len - plain});
     buf_add_byte(out, '"');

@@ -87,35 +87,41 @@ bool span_u64(struct span a, uint64_t max, uint64_t *ret_value)
     return true;
 }
 
-/* The length of a well-formed sequence at `at`, 0 if there is none (RFC 3629, section 4). */
-static size_t utf8_sequence(const unsigned char *at, size_t left)
+/* How long the sequence is that a lead byte begins; 0: it begins none (RFC 3629, section 4). */
+static size_t utf8_length(unsigned char lead)
 {
-    unsigned char lead = at[0];
-    size_t len = lead < 0x80   ? 1
-                 : lead < 0xC2 ? 0
-                 : lead < 0xE0 ? 2
-                 : lead < 0xF0 ? 3
-                 : lead < 0xF5 ? 4
-                               : 0;
-    if (len == 0 || len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((at[i] & 0xC0) != 0x80)
-            return 0;
-    bool overlong = (lead == 0xE0 && at[1] < 0xA0) || (lead == 0xF0 && at[1] < 0x90);
-    bool beyond = (lead == 0xED && at[1] > 0x9F) || (lead == 0xF4 && at[1] > 0x8F);
-    return overlong || beyond ? 0 : len;
+    return lead < 0x80   ? 1
+           : lead < 0xC2 ? 0
+           : lead < 0xE0 ? 2
+           : lead < 0xF0 ? 3
+           : lead < 0xF5 ? 4
+                         : 0;
+}
+
+/* Whether a byte may follow a lead byte: no overlong forms, no surrogates, none past U+10FFFF. */
+static bool utf8_may_follow(unsigned char lead, unsigned char second)
+{
+    unsigned char least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    unsigned char most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    return second >= least && second <= most;
+}
+
+size_t span_utf8(struct span a, bool *ret_well_formed)
+{
+    must(a.len > 0);
+    const unsigned char *bytes = (const unsigned char *)a.ptr;
+    size_t len = utf8_length(bytes[0]), at = 1;
+    while (at < len && at < a.len &&
+           (at == 1 ? utf8_may_follow(bytes[0], bytes[1]) : (bytes[at] & 0xC0) == 0x80))
+        at++;
+    *ret_well_formed = at == len;
+    return at;
 }
 
 bool span_is_utf8(struct span a)
 {
-    const unsigned char *bytes = (const unsigned char *)a.ptr;
-    size_t at = 0;
-    while (at < a.len) {
-        size_t len = utf8_sequence(bytes + at, a.len - at);
-        if (len == 0)
-            return false;
-        at += len;
-    }
-    return true;
+    bool well_formed = true;
+    while (well_formed && a.len > 0)
+        a = span_from(a, span_utf8(a, &well_formed));
+    return well_formed;
 }

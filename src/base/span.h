@@ -89,4 +89,11 @@ bool span_u64(struct span a, uint64_t max, uint64_t *ret_value);
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool span_is_utf8(struct span a);
 
+/*
+ * Returns how many bytes of a text that is not empty are its first character; or, where it begins
+ * with none, how many stand for one U+FFFD: the longest beginning of a character that breaks off,
+ * or a single byte. So decoders do it (Unicode 15, section 3.9, substitution of maximal subparts).
+ */
+size_t span_utf8(struct span a, bool *ret_well_formed);
+
 #endif

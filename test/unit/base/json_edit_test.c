@@ -204,7 +204,13 @@ static void any_bytes_are_written_as_a_readable_string(void **state UNUSED)
         {S("\b\f\n\r\t"), "\"\\b\\f\\n\\r\\t\""},
         {S("\0\x01\x1F\x7F"), "\"\\u0000\\u0001\\u001f\\u007f\""},
         {S("\xC3\xA4"), "\"\xC3\xA4\""},
-        {S("a\xFF\"\n"), "\"a\xEF\xBF\xBD\\u0022\\u000a\""},
+        {S("a\xFF\"\n"), "\"a\xEF\xBF\xBD\\\"\\n\""},
+        {S("\xC3\xA4\xFF\xE2\x82\xAC"), "\"\xC3\xA4\xEF\xBF\xBD\xE2\x82\xAC\""},
+        /* A character that breaks off is one mark, as decoders have it. */
+        {S("\xC3\xA4\xF0\x9F\x98"), "\"\xC3\xA4\xEF\xBF\xBD\""},
+        {S("\xE2\x82 \xE2\xC3\xA4"), "\"\xEF\xBF\xBD \xEF\xBF\xBD\xC3\xA4\""},
+        {S("\xED\xA0\x80\xC0\xAF"),
+            "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         AUTO(buf_done) struct buf out = BUF_EMPTY;
