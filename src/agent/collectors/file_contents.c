@@ -12,6 +12,8 @@
 #define TOLD (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO)
 /* The kernel tells of departure and arrival one right after the other. */
 #define MOVE_US INT64_C(200000)
+/* More than can come between a departure and its arrival. */
+#define HELD_BYTES 65536u
 /* A turn takes in so much, then others have theirs. */
 #define READS_MAX 64u
 
@@ -80,6 +82,66 @@ static struct file_node *take_moving(struct file_watch *watch, uint32_t cookie)
     return NULL;
 }
 
+/* Something happened, and nobody knows what. */
+static void take_overflow(struct file_watch *watch)
+{
+    watch->state.overflows++;
+    watch->sweep_wanted = true;
+    watch->sweep_loud = true;
+}
+
+static bool is_moving(const struct file_watch *watch, const struct file_node *node)
+{
+    if (watch->moving == NULL)
+        return false;
+    while (node->parent != NULL)
+        node = node->parent;
+    return node->cookie != 0;
+}
+
+/* Whether it goes on within what is watched is not known yet. */
+static void hold(struct file_watch *watch, const struct inotify_event *event)
+{
+    struct span bytes = {(const char *)event, sizeof(*event) + event->len};
+    if (watch->held.len + bytes.len > HELD_BYTES)
+        watch->held_lost = true;
+    else
+        buf_add(&watch->held, bytes);
+}
+
+static void drop_held(struct file_watch *watch)
+{
+    buf_done(&watch->held);
+    watch->held_lost = false;
+}
+
+static void take_event(struct file_watch *watch, const struct inotify_event *event);
+
+/* Something arrived: takes what was held of it; what is of others waits again. */
+static void replay(struct file_watch *watch)
+{
+    watch->arrived = true;
+    if (watch->replaying)
+        return;
+    watch->replaying = true;
+    while (watch->arrived) {
+        AUTO(buf_done) struct buf held = watch->held;
+        bool lost = watch->held_lost || held.failed;
+        watch->held = BUF_EMPTY;
+        watch->held_lost = watch->arrived = false;
+        if (lost)
+            take_overflow(watch);
+        for (size_t at = 0; at < held.len;) {
+            const struct inotify_event *event =
+                (const struct inotify_event *)(const void *)(held.ptr + at);
+            at += sizeof(*event) + event->len;
+            take_event(watch, event);
+            scan_run(watch);
+        }
+    }
+    watch->replaying = false;
+}
+
 static void enter(struct file_watch *watch, struct file_node *node, struct span name, bool loud)
 {
     bool cut;
@@ -101,10 +163,14 @@ static void arrive(
     struct file_node *replaced = file_tree_child(&watch->tree, node, name);
     if (replaced != NULL)
         scan_forget(watch, replaced);
-    if (!file_tree_move(&watch->tree, moved, node, name))
+    if (!file_tree_move(&watch->tree, moved, node, name)) {
         scan_forget(watch, moved);
-    else
-        scan_again_below(watch, moved);
+        return;
+    }
+    /* First the looks that could not be, which know of the events that waited. */
+    scan_again_below(watch, moved);
+    scan_run(watch);
+    replay(watch);
 }
 
 int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us)
@@ -118,6 +184,8 @@ int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us)
         else if (node->move_due_us < next_us)
             next_us = node->move_due_us > now_us ? node->move_due_us : now_us;
     }
+    if (watch->moving == NULL)
+        drop_held(watch);
     return next_us;
 }
 
@@ -180,14 +248,16 @@ static void take_named(struct file_watch *watch, struct file_node *node, uint32_
 static void take_event(struct file_watch *watch, const struct inotify_event *event)
 {
     if ((event->mask & IN_Q_OVERFLOW) != 0) {
-        watch->state.overflows++;
-        watch->sweep_wanted = true;
-        watch->sweep_loud = true;
+        take_overflow(watch);
         return;
     }
     struct file_node *node = file_tree_by_watch(&watch->tree, event->wd);
     if (node == NULL)
         return;
+    if (is_moving(watch, node)) {
+        hold(watch, event);
+        return;
+    }
     struct span name = event->len == 0 ? SPAN_NONE : span_of(event->name);
     if (name.len == 0)
         take_own(watch, node, event->mask);
@@ -217,6 +287,7 @@ void contents_read(struct file_watch *watch)
 
 void contents_done(struct file_watch *watch)
 {
+    drop_held(watch);
     for (size_t i = 0; i < DEPARTURES; i++)
         mem_free(watch->departures[i].path);
 }

@@ -4,6 +4,7 @@
 #ifndef GEMEL_FILE_WATCH_PRIV_H
 #define GEMEL_FILE_WATCH_PRIV_H
 
+#include "buf.h"
 #include "file_route.h"
 #include "file_watch.h"
 
@@ -83,6 +84,11 @@ struct file_watch {
     size_t found_count;
     struct found *found[FOUND_BUCKETS];
     struct file_node *moving;
+    /* Events of what is on the move, as the kernel wrote them: they count if it arrives. */
+    struct buf held;
+    bool held_lost; /* there was no room for one */
+    bool replaying;
+    bool arrived; /* something did, meanwhile */
     struct departure departures[DEPARTURES];
     size_t departure_at;
 

@@ -11,6 +11,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,6 +374,67 @@ static void a_directory_moved_out_is_left_and_one_moved_in_is_watched(void **sta
     assert_int_equal(all_hits(f, NULL), 3);
 }
 
+/* What happens in it at once, before anybody can know that it arrives nowhere, is no news either.
+ */
+static void what_happens_in_a_directory_that_was_moved_out_is_not_told(void **state)
+{
+    struct fixture *f = *state;
+    make(in(f, "w"));
+    make(in(f, "w/a"));
+    make(in(f, "w/a/b"));
+    make(in(f, "out"));
+    watch(f, in(f, "w"));
+    settle(f);
+    assert_int_equal(rename(in(f, "w/a"), in(f, "out/a")), 0);
+    touch(in(f, "out/a/unseen"));
+    make(in(f, "out/a/b/unseen"));
+    collect(f);
+    while (counter(f, "watched") != 1)
+        collectors_run(f->collectors);
+    collect(f);
+    expect(f, "Moved FROM", in(f, "w/a"), 1);
+    assert_int_equal(all_hits(f, NULL), 1);
+}
+
+#define MOVES 300
+
+static void *move_to_and_fro(void *state)
+{
+    const struct fixture *f = state;
+    char one[PATH_MAX], other[PATH_MAX];
+    snprintf(one, sizeof(one), "%s/w/a", f->dir);
+    snprintf(other, sizeof(other), "%s/w/b", f->dir);
+    for (unsigned i = 0; i < MOVES; i++)
+        must(rename(i % 2 == 0 ? one : other, i % 2 == 0 ? other : one) == 0);
+    return NULL;
+}
+
+static void what_happens_in_a_directory_while_it_is_moved_is_told(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+    make(in(f, "w"));
+    make(in(f, "w/a"));
+    watch(f, in(f, "w"));
+    settle(f);
+    int dir = open(in(f, "w/a"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(pthread_create(&thread, NULL, move_to_and_fro, f), 0);
+    for (unsigned i = 0; i < MOVES; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "f%u", i);
+        int fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+        collectors_run(f->collectors);
+    }
+    pthread_join(thread, NULL);
+    close(dir);
+    collect(f);
+    assert_int_equal(all_hits(f, "Created"), MOVES);
+    assert_int_equal(all_hits(f, "Moved"), 2 * MOVES);
+    assert_int_equal(counter(f, "watched"), 2);
+}
+
 static void links_inside_are_not_followed(void **state)
 {
     struct fixture *f = *state;
@@ -720,6 +782,8 @@ int main(int argc, char **argv)
         TEST(directories_that_race_are_told_once_each),
         TEST(a_renamed_directory_keeps_telling_with_its_new_path),
         TEST(a_directory_moved_out_is_left_and_one_moved_in_is_watched),
+        TEST(what_happens_in_a_directory_that_was_moved_out_is_not_told),
+        TEST(what_happens_in_a_directory_while_it_is_moved_is_told),
         TEST(links_inside_are_not_followed),
         TEST(a_path_that_appears_later_is_watched),
         TEST(a_path_that_goes_and_comes_back_is_watched_again),
