@@ -35,8 +35,8 @@
 #define SYNC_US SECOND_US
 /* What was seen is noted whenever the loop is awake, at most so often; and when it sleeps, at least
  * so often: a kill costs the count of what was seen since. */
-#define NOTE_SOONEST_US SECOND_US
-#define NOTE_LATEST_US (60 * SECOND_US)
+#define NOTE_SOONEST_US (SECOND_US / 10)
+#define NOTE_LATEST_US SECOND_US
 #define LOOK_US (10 * SECOND_US)
 #define STOP_SENDING_US (2 * SECOND_US)
 #define STOP_CLOSING_US SECOND_US
@@ -444,13 +444,23 @@ static bool build_status(const struct agent *agent, struct arena *arena, struct 
     return ok && !out->failed;
 }
 
-static void serve_status(const struct agent *agent)
+static void note(struct agent *agent)
+{
+    collectors_note(agent->collectors);
+    outbox_note(agent->outbox);
+    agent->noted_us = now_of(agent);
+}
+
+/* What is told is noted before, so that no end of the agent takes it back. */
+static void serve_status(struct agent *agent)
 {
     struct arena arena;
     AUTO(buf_done) struct buf text = BUF_EMPTY;
     arena_init(&arena, 1u << 20);
     if (!build_status(agent, &arena, &text))
         buf_clear(&text);
+    if (text.len > 0)
+        note(agent);
     status_serve(agent->status_fd, buf_span(&text));
     arena_done(&arena);
 }
@@ -487,13 +497,6 @@ static int64_t keep_to_budget(struct agent *agent)
     if (budget->level > before && budget->level >= agent->level_before + LEVELS_TO_BLAME)
         config_over_budget(agent->config, budget->reason);
     return due;
-}
-
-static void note(struct agent *agent)
-{
-    collectors_note(agent->collectors);
-    outbox_note(agent->outbox);
-    agent->noted_us = now_of(agent);
 }
 
 static void begin_stopping(struct agent *agent)

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 
 import { Agent } from '../harness/agent.mjs';
 import { Hub } from '../harness/hub.mjs';
-import { sleep, until } from '../harness/programs.mjs';
+import { programs, runProgram, sleep, until } from '../harness/programs.mjs';
 
 let hub;
 let agent;
@@ -66,6 +66,25 @@ test('every message that the outbox held arrives once the hub is back', async ()
     assert.equal(event.moduleId, 'DefenderIotMicroAgent');
     assert.equal(event.properties.mti, '2.3-0-1-0');
   }
+});
+
+test('what the status told is not taken back by a kill', async () => {
+  const before = (await agent.status()).collectors.CustomEvent;
+  for (let i = 1; i <= 3; i++) {
+    for (let n = 0; n < 20; n++) {
+      const { code, stderr } = await runProgram(programs.agent, ['event', '--state-dir', agent.stateDir, '{"n": 1}']);
+      assert.equal(code, 0, stderr);
+    }
+    await until('all are seen', async () => (await agent.status()).collectors.CustomEvent.seen === before.seen + 20 * i,
+      { everyMs: 5 });
+    await agent.kill9();
+    agent.start();
+    const now = await until('a status', () => agent.status());
+    assertBalanced(now);
+    assert.equal(now.collectors.CustomEvent.seen, before.seen + 20 * i);
+  }
+  const { seen, delivered, queued, lost } = (await agent.status()).collectors.CustomEvent;
+  assert.equal(seen - delivered - queued, lost.restart ?? 0);
 });
 
 test('a hub killed again and again in the middle of sending loses nothing', async () => {

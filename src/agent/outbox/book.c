@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOT_BYTES 16384u
+#define SLOT_BYTES (BOOK_BYTES / 2)
 
 static const char magic[4] = "GML1";
 

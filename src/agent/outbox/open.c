@@ -71,6 +71,8 @@ enum err open_dir(struct outbox *outbox, struct why *why)
     outbox->book.fd = openat(outbox->dir_fd, "ledger", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (outbox->book.fd < 0)
         return fail(ERR_IO, why, "opening %s/ledger: %s", dir, strerror(errno));
+    /* A full disk must not keep us from noting what it costs; if it is full already, so be it. */
+    (void)posix_fallocate(outbox->book.fd, 0, BOOK_BYTES);
     return ERR_NONE;
 }
 

@@ -75,6 +75,8 @@ struct outbox {
 
 /* ---- book.c ---- */
 
+#define BOOK_BYTES 32768u /* its file, with two slots */
+
 /* Reads the newer of the slots that are whole; false: neither is, and the ledger is empty. */
 bool book_load(
     struct book *book, struct ledger *ret_ledger, uint64_t *ret_head, uint64_t *ret_end) MUST_USE;
