@@ -213,7 +213,7 @@ static void write_request(
     char code[16] = "other";
     if (count == 0)
         return;
-    if (status > 0)
+    if (status > 0 && status < COUNT_OF(statuses))
         snprintf(code, sizeof(code), "%d", statuses[status]);
     buf_add_format(out, "gemel_requests_total{protocol=\"%s\",operation=\"%s\",code=\"%s\"} %llu\n",
         protocol, operation, code, (unsigned long long)count);
