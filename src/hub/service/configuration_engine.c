@@ -182,10 +182,10 @@ void configuration_pause(struct configuration_work *work, enum err err)
     pthread_mutex_lock(&configurator->lock);
     work->hub->wanted = true;
     work->hub->idle = false;
+    work->hub->sweeping = false;
     configurator->rest_us = clock_mono_us(service->options.clock) + REST_US;
     configurator->running = false;
     pthread_mutex_unlock(&configurator->lock);
-    work->hub->sweeping = false;
     concerns_free(work->concerns);
     concerns_free(work->targets);
     arena_done(&work->arena);

@@ -50,11 +50,11 @@ struct hub_state {
     bool idle;    /* nothing is configured, and no twin remembers that something was */
     bool counts;  /* its configurations have metrics */
     bool touched; /* twins changed since the last sweep began */
+    bool sweeping; /* written by the chain alone */
     int64_t began_us;
     int64_t ended_us;
     /* of the chain */
     struct configuration_set *set;
-    bool sweeping;
     bool gone;
     int64_t revision; /* of which the sweep that runs will have been */
     struct place place;

@@ -113,7 +113,9 @@ static enum err visit(void *self, const struct identity *identity, const struct 
 static void begin_sweep(struct configuration_work *work)
 {
     struct hub_state *hub = work->hub;
+    pthread_mutex_lock(&work->configurator->lock);
     hub->sweeping = true;
+    pthread_mutex_unlock(&work->configurator->lock);
     hub->revision = hub->set->revision;
     hub->place = (struct place){0};
     for (size_t i = 0; i < hub->set->count; i++)
