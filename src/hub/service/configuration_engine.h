@@ -46,10 +46,10 @@ struct hub_state {
     struct hub_state *next;
     int64_t hub_id;
     /* of the configurator's lock */
-    bool wanted;  /* a sweep */
-    bool idle;    /* nothing is configured, and no twin remembers that something was */
-    bool counts;  /* its configurations have metrics */
-    bool touched; /* twins changed since the last sweep began */
+    bool wanted;   /* a sweep */
+    bool idle;     /* nothing is configured, and no twin remembers that something was */
+    bool counts;   /* its configurations have metrics */
+    bool touched;  /* twins changed since the last sweep began */
     bool sweeping; /* written by the chain alone */
     int64_t began_us;
     int64_t ended_us;
