@@ -44,20 +44,22 @@ static const struct option_row {
         "where the agent keeps its state (default " STATE_DIR ")"},
     [OPTION_FIRST_DELAY] = {"--first-delay", "SECONDS",
         "the first collection comes at a random time within this (default 60)"},
-    [OPTION_LOG_LEVEL] = {"--log-level", "LEVEL", "error, warn, info or debug (default info)"},
+    [OPTION_LOG_LEVEL] = {"--log-level", "LEVEL",
+        "error, warn, info or debug (default info; of collect warn)"},
     [OPTION_OUTPUT] = {"--output", "FORMAT", "text or json (default text)"},
     [OPTION_LINK] = {"--link", "PATH",
         "the socket of a gemel-agent link that holds the connection to the hub (default: this "
         "process does)"},
     [OPTION_SECONDS] = {"--seconds", "SECONDS",
         "how long to listen, where the collector hears of events as they happen (default 5)"},
-    [OPTION_JSON] = {"--json", NULL, "the same as JSON"},
+    [OPTION_JSON] = {"--json", NULL, "prints it as JSON"},
     [OPTION_SOCKET] = {"--socket", "PATH",
         "link: where the agent finds this process; event: where the agent takes events (default "
         "events.sock in the state directory)"},
 };
 
 struct arguments {
+    const char *command;
     const char *values[OPTION_COUNT]; /* NULL: not given; "" where the option takes no value */
     const char *operand;
 };
@@ -126,7 +128,7 @@ static int print_help(void)
     printf("gemel-agent watches this machine as its module twin says, and reports to the hub.\n\n");
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         print_command(stdout, &commands[i]);
-    printf("  gemel-agent --help | --version\n");
+    printf("  gemel-agent [COMMAND] -h | --help\n  gemel-agent --version\n");
     return EXIT_DONE;
 }
 
@@ -151,10 +153,10 @@ static const char *config_dir_of(const struct arguments *arguments)
     return original ? CONFIG_DIR_ORIGINAL : CONFIG_DIR;
 }
 
-static int usage(const char *what, const char *value)
+static int usage(const char *command, const char *what, const char *value)
 {
-    fprintf(stderr, "gemel-agent: %s%s%s; see gemel-agent --help\n", what,
-        value[0] == '\0' ? "" : ": ", value);
+    fprintf(stderr, "gemel-agent: %s%s%s; see gemel-agent %s%s--help\n", what,
+        value[0] == '\0' ? "" : ": ", value, command, command[0] == '\0' ? "" : " ");
     return EXIT_USAGE;
 }
 
@@ -165,11 +167,13 @@ static int run_command(const struct arguments *arguments)
     const char *level_text = or_default(arguments->values[OPTION_LOG_LEVEL], "info");
     const char *delay_text = arguments->values[OPTION_FIRST_DELAY];
     if (!log_level_parse(level_text, &level))
-        return usage("--log-level must be error, warn, info or debug", level_text);
+        return usage(
+            arguments->command, "--log-level must be error, warn, info or debug", level_text);
     if (delay_text == NULL)
         delay_s = FIRST_DELAY_S;
     else if (!span_u64(span_of(delay_text), 86400, &delay_s))
-        return usage("--first-delay must be a number of seconds, at most 86400", delay_text);
+        return usage(arguments->command, "--first-delay must be a number of seconds, at most 86400",
+            delay_text);
     log_set_level(level);
     struct run_options options = {.config_dir = config_dir_of(arguments),
         .link_path = arguments->values[OPTION_LINK],
@@ -183,9 +187,10 @@ static int link_command(const struct arguments *arguments)
     enum log_level level;
     const char *level_text = or_default(arguments->values[OPTION_LOG_LEVEL], "info");
     if (arguments->values[OPTION_SOCKET] == NULL)
-        return usage("missing", "--socket PATH");
+        return usage(arguments->command, "missing", "--socket PATH");
     if (!log_level_parse(level_text, &level))
-        return usage("--log-level must be error, warn, info or debug", level_text);
+        return usage(
+            arguments->command, "--log-level must be error, warn, info or debug", level_text);
     log_set_level(level);
     return agent_link(arguments->values[OPTION_SOCKET]);
 }
@@ -195,7 +200,7 @@ static int check_command(const struct arguments *arguments)
     const char *output = or_default(arguments->values[OPTION_OUTPUT], "text");
     bool json = strcmp(output, "json") == 0;
     if (!json && strcmp(output, "text") != 0)
-        return usage("--output must be text or json", output);
+        return usage(arguments->command, "--output must be text or json", output);
     return agent_check(arguments->operand, json);
 }
 
@@ -211,9 +216,11 @@ static int collect_command(const struct arguments *arguments)
     const char *level_text = or_default(arguments->values[OPTION_LOG_LEVEL], "warn");
     const char *seconds_text = arguments->values[OPTION_SECONDS];
     if (!log_level_parse(level_text, &level))
-        return usage("--log-level must be error, warn, info or debug", level_text);
+        return usage(
+            arguments->command, "--log-level must be error, warn, info or debug", level_text);
     if (seconds_text != NULL && !span_u64(span_of(seconds_text), 86400, &seconds))
-        return usage("--seconds must be a number of seconds, at most 86400", seconds_text);
+        return usage(arguments->command, "--seconds must be a number of seconds, at most 86400",
+            seconds_text);
     log_set_level(level);
     const struct collect_options options = {.name = arguments->operand,
         .config_dir = config_dir_of(arguments),
@@ -286,8 +293,11 @@ static int event_command(const struct arguments *arguments)
     arena_init(&arena, 0);
     enum err err = path == NULL ? ERR_MEMORY : read_event(arguments->operand, &text, &why);
     struct span body = span_trim(buf_span(&text));
-    if (err == ERR_NONE)
+    if (err == ERR_NONE) {
         err = event_body_parse(&arena, body, &object, &why);
+        if (err == ERR_FORMAT)
+            why_prefix(&why, "the event");
+    }
     if (err == ERR_NONE)
         err = event_socket_send(path, body, &why);
     arena_done(&arena);
@@ -316,36 +326,49 @@ static bool find_option(
     return false;
 }
 
+static bool asks_for_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int parse_and_run(const struct command *command, int count, char **words)
 {
-    struct arguments arguments = {.operand = NULL};
+    struct arguments arguments = {.command = command->name};
     for (int i = 0; i < count; i++) {
         size_t option;
         const char *value;
-        if (strcmp(words[i], "--help") == 0) {
+        if (asks_for_help(words[i])) {
             print_command(stdout, command);
             return EXIT_DONE;
         }
         if (words[i][0] != '-' || words[i][1] == '\0') {
             if (command->operand == NULL || arguments.operand != NULL)
-                return usage("not expected", words[i]);
+                return usage(command->name, "not expected", words[i]);
             arguments.operand = words[i];
             continue;
         }
         if (!find_option(command, words[i], &option, &value))
-            return usage("unknown option", words[i]);
+            return usage(command->name, "unknown option", words[i]);
         bool wants_value = option_rows[option].value != NULL;
         if (!wants_value && value != NULL)
-            return usage("the option takes no value", words[i]);
+            return usage(command->name, "the option takes no value", words[i]);
         if (wants_value && value == NULL && ++i < count)
             value = words[i];
         if (wants_value && (value == NULL || value[0] == '\0'))
-            return usage("the option needs a value", option_rows[option].name);
+            return usage(command->name, "the option needs a value", option_rows[option].name);
         arguments.values[option] = wants_value ? value : "";
     }
     if (command->operand != NULL && arguments.operand == NULL)
-        return usage("missing", command->operand);
+        return usage(command->name, "missing", command->operand);
     return command->function(&arguments);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
 }
 
 /* Who starts us may have closed the standard streams; what we open must not get their numbers, or
@@ -364,12 +387,18 @@ int main(int argc, char **argv)
 {
     fill_standard_streams();
     const char *word = argc < 2 ? "" : argv[1];
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+    bool help = asks_for_help(word) || strcmp(word, "help") == 0;
+    if (help && argc < 3)
         return print_help();
     if (strcmp(word, "--version") == 0)
         return print_version();
-    for (size_t i = 0; i < COUNT_OF(commands); i++)
-        if (strcmp(word, commands[i].name) == 0)
-            return parse_and_run(&commands[i], argc - 2, argv + 2);
-    return usage(argc < 2 ? "a command is missing" : "unknown command", word);
+    const char *name = help ? argv[2] : word;
+    const struct command *command = find_command(name);
+    if (command == NULL)
+        return usage("", argc < 2 ? "a command is missing" : "unknown command", name);
+    if (help) {
+        print_command(stdout, command);
+        return EXIT_DONE;
+    }
+    return parse_and_run(command, argc - 2, argv + 2);
 }

@@ -176,7 +176,7 @@ static void print_options(unsigned set)
         if ((set & (1u << i)) == 0)
             continue;
         char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", options[i].name,
+        snprintf(left, sizeof left, "%s--%s%s%s", i == OPTION_HELP ? "-h, " : "", options[i].name,
             options[i].value == NULL ? "" : " ", options[i].value == NULL ? "" : options[i].value);
         printf("  %-26s %s\n", left, options[i].help);
     }
@@ -271,9 +271,14 @@ static int read_options(
     struct option list[OPTION_COUNT + 1];
     list_long_options(verb, list);
     int option;
-    while ((option = getopt_long(argc, argv, "", list, NULL)) >= 0) {
-        if (option >= OPTION_COUNT)
-            return 2; /* getopt_long has said why */
+    while ((option = getopt_long(argc, argv, "h", list, NULL)) >= 0) {
+        if (option == 'h')
+            option = OPTION_HELP;
+        if (option >= OPTION_COUNT) {
+            /* getopt_long has said what is wrong */
+            fprintf(stderr, "gemel-hub: 'gemel-hub %s --help' lists its options\n", verb->name);
+            return 2;
+        }
         int status = take_option(ret_arguments, (enum option_name)option, optarg);
         if (status != 0)
             return status;
@@ -321,7 +326,9 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+    bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+                                 strcmp(argv[1], "help") == 0);
+    if (help && argc == 2) {
         print_help();
         return 0;
     }
@@ -329,11 +336,18 @@ int main(int argc, char **argv)
         printf("gemel-hub %s\n", GEMEL_VERSION);
         return 0;
     }
-    const struct verb *verb = argc >= 2 ? find_verb(argv[1]) : NULL;
+    const char *name = help ? argv[2] : argc >= 2 ? argv[1] : NULL;
+    const struct verb *verb = name == NULL ? NULL : find_verb(name);
+    if (verb != NULL && help) {
+        print_verb_help(verb);
+        return 0;
+    }
     if (verb != NULL)
         return run_verb(verb, argc - 1, argv + 1);
-    if (argc >= 2)
-        fprintf(stderr, "gemel-hub: there is no verb '%s'\n", argv[1]);
+    if (name == NULL)
+        fprintf(stderr, "gemel-hub: a verb is missing\n");
+    else
+        fprintf(stderr, "gemel-hub: there is no verb '%s'\n", name);
     fprintf(stderr, "gemel-hub: 'gemel-hub --help' lists the verbs\n");
     return 2;
 }

@@ -117,3 +117,16 @@ test('help is printed for every command', async () => {
   assert.equal(code, 0);
   for (const word of ['device-identity', 'module-twin', 'monitor-events', '--login']) assert.match(stdout, new RegExp(word));
 });
+
+for (const [program, verb] of [['agent', 'run'], ['agent', 'schema'], ['hub', 'serve'], ['hub', 'backup'], ['cli', 'query']]) {
+  test(`-h and --help after ${verb}, and help before it, print its help`, async () => {
+    const told = [];
+    for (const args of [[verb, '-h'], [verb, '--help'], ['help', verb]]) {
+      const { code, stdout, stderr } = await runProgram(programs[program], args);
+      assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+      told.push(stdout);
+    }
+    assert.match(told[0], new RegExp(`gemel(-\\w+)? ${verb}`));
+    assert.equal(new Set(told).size, 1);
+  });
+}
