@@ -117,6 +117,9 @@ run_tests() {
     package_build "$filter"
     say "scenario and conformance tests ..."
     node_tests asan "$filter" || true
+    if [ -z "$filter" ]; then
+        node "$ROOT/test/harness/conformance-report.mjs" "$RESULTS/node-asan.json" || true
+    fi
     thread_tests "$filter"
     node "$ROOT/test/harness/tally.mjs" "$RESULTS"
 }

@@ -2,6 +2,8 @@
 // A reporter for node:test that says each result on standard output as one JSON line, prefixed so
 // that what a test prints itself cannot be taken for one. run.mjs reads it.
 export const MARK = '@gemel-result ';
+// The name of the result that a file has without its tests: it was passed over, hung or broke.
+export const WHOLE_FILE = 'the file as a whole';
 
 function reason(error) {
   const cause = error?.cause ?? error;

@@ -11,7 +11,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { MARK } from './reporter.mjs';
+import { MARK, WHOLE_FILE } from './reporter.mjs';
 
 const FILE_TIMEOUT_MS = 240_000;
 const here = dirname(fileURLToPath(import.meta.url));
@@ -38,7 +38,7 @@ async function conformanceHub() {
 
 function skipped(file, why) {
   const name = relative(test, file);
-  return { name, rows: [{ file: name, name: 'the file as a whole', result: 'skipped', why }], output: '' };
+  return { name, rows: [{ file: name, name: WHOLE_FILE, result: 'skipped', why }], output: '' };
 }
 
 function runFile(file, env) {
@@ -50,7 +50,7 @@ function runFile(file, env) {
       [`--test-reporter=${join(here, 'reporter.mjs')}`, '--test-reporter-destination=stdout', file],
       { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const timer = setTimeout(() => {
-      rows.push({ file: name, name: 'the file as a whole', result: 'failed',
+      rows.push({ file: name, name: WHOLE_FILE, result: 'failed',
         why: `not finished after ${FILE_TIMEOUT_MS / 1000} s` });
       child.kill('SIGTERM');
       setTimeout(() => child.kill('SIGKILL'), 5000).unref();
@@ -63,7 +63,7 @@ function runFile(file, env) {
         if (line.startsWith(MARK)) rows.push({ file: name, ...JSON.parse(line.slice(MARK.length)) });
       const failed = rows.some((row) => row.result === 'failed');
       if ((code !== 0 && !failed) || rows.length === 0)
-        rows.push({ file: name, name: 'the file as a whole', result: 'failed',
+        rows.push({ file: name, name: WHOLE_FILE, result: 'failed',
           why: rows.length === 0 ? 'it holds no test' : `ended with ${signal ?? code}` });
       resolve({ name, rows, output });
     });
