@@ -120,18 +120,18 @@ static enum err make_state_dir(const char *dir, struct why *why)
 }
 
 /* Somebody removed it while the agent runs. */
-static enum err renew_state_dir(struct agent *agent, struct why *why)
+static void renew_state_dir(struct agent *agent)
 {
     const char *dir = agent->options->state_dir;
-    enum err err = make_state_dir(dir, why);
-    if (err == ERR_NONE)
-        err = outbox_renew(agent->outbox, why);
+    struct why why = {""};
+    enum err err = make_state_dir(dir, &why);
     if (err != ERR_NONE)
-        return err;
+        log_error(PART, "%s", why_text(&why, err));
+    if (outbox_renew(agent->outbox, &why) != ERR_NONE)
+        return;
     log_warn(PART, "%s was removed and is made anew", dir);
     status_close(agent->status_fd, dir);
     agent->status_fd = status_listen(dir);
-    return ERR_NONE;
 }
 
 /* ---- collectors -> outbox -> uplink ---- */
@@ -143,9 +143,8 @@ static enum err on_message(
     struct why why = {""};
     enum err err = outbox_append(agent->outbox, body, (uint32_t)event_count, tallies, &why);
     if (err == ERR_NOT_FOUND) {
-        err = renew_state_dir(agent, &why);
-        if (err == ERR_NONE)
-            err = outbox_append(agent->outbox, body, (uint32_t)event_count, tallies, &why);
+        renew_state_dir(agent);
+        err = outbox_append(agent->outbox, body, (uint32_t)event_count, tallies, &why);
     }
     if (err != ERR_NONE)
         log_error(PART, "%zu events are lost: %s", event_count, why_text(&why, err));
@@ -259,6 +258,7 @@ static enum err open_outbox(struct agent *agent, struct why *why)
     struct outbox_options options = {.clock = agent->clock,
         .dir = agent->outbox_dir,
         .max_bytes = (uint64_t)local_int(agent, SETTING_IOTHUB_MODULE_OUTBOX_BYTES),
+        .memory_bytes = (uint64_t)local_int(agent, SETTING_IOTHUB_MODULE_OUTBOX_MEMORY_BYTES),
         .random = random_word};
     enum err err = outbox_open(&options, &agent->outbox, why);
     if (err != ERR_NONE)
@@ -521,7 +521,7 @@ static void reload(struct agent *agent)
         return;
     log_info(PART, "reading conf.json and the credentials again");
     config_reload(agent->config);
-    uplink_reconnect(agent->uplink, "asked to by SIGHUP");
+    uplink_renew(agent->uplink);
 }
 
 static void take_signals(struct agent *agent)
@@ -563,6 +563,7 @@ static int64_t run_due(struct agent *agent)
     uplink_run(agent->uplink);
     due = earlier(due, config_run(agent->config));
     due = earlier(due, outbox_expire(agent->outbox));
+    due = earlier(due, outbox_settle(agent->outbox, false));
     due = earlier(due, sender_run(agent->sender));
     if (sender_silent(agent->sender))
         uplink_reconnect(agent->uplink, "the hub acknowledges no messages");

@@ -58,7 +58,7 @@ struct ledger_messages {
     uint64_t sent;
     uint64_t expired;   /* older than the message timeout */
     uint64_t overflow;  /* the oldest, for want of room */
-    uint64_t unwritten; /* the disk refused it, or it was too large */
+    uint64_t unwritten; /* neither disk nor memory took it, or it was too large */
     uint64_t damaged;   /* found unreadable */
 };
 

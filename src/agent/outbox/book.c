@@ -65,8 +65,33 @@ bool book_load(struct book *book, struct ledger *ret_ledger, uint64_t *ret_head,
     return found;
 }
 
+/* The ledger as it would be if the agent were killed now. */
+static struct ledger after_a_kill(const struct outbox *outbox)
+{
+    struct ledger ledger = outbox->ledger;
+    struct ledger_messages *messages = &ledger.messages;
+    for (const struct segment *segment = outbox->oldest; segment != NULL; segment = segment->next) {
+        if (!segment->in_memory)
+            continue;
+        ledger_lose(&ledger, LOSS_UNWRITTEN, &segment->tallies);
+        messages->appended -= segment->kept < messages->appended ? segment->kept : 0;
+        messages->unwritten = ledger_sum(messages->unwritten, segment->kept);
+    }
+    return ledger;
+}
+
+static void save_failed(struct book *book, const char *text)
+{
+    if (!book->failing)
+        log_warn(PART, "cannot note what became of the messages: %s", text);
+    book->failing = true;
+}
+
 void book_save(struct outbox *outbox)
 {
+    const struct ledger ledger = after_a_kill(outbox);
+    if (outbox->book.fd < 0)
+        return; /* the directory is gone, which was said */
     struct book *book = &outbox->book;
     AUTO(buf_done) struct buf body = BUF_EMPTY;
     struct slot slot = {.generation = htole64(book->generation + 1),
@@ -74,9 +99,9 @@ void book_save(struct outbox *outbox)
         .end = htole64(outbox->end_sequence)};
     buf_reserve(&body, sizeof(slot));
     buf_add(&body, (struct span){(const char *)&slot, sizeof(slot)});
-    ledger_encode(&outbox->ledger, &body);
+    ledger_encode(&ledger, &body);
     if (body.failed) {
-        log_warn(PART, "no memory to note what became of the messages");
+        save_failed(book, "no memory");
         return;
     }
     must(body.len <= SLOT_BYTES);
@@ -86,9 +111,10 @@ void book_save(struct outbox *outbox)
     memcpy(body.ptr, &slot, sizeof(slot));
     unsigned at = 1 - book->slot;
     if (pwrite(book->fd, body.ptr, body.len, (off_t)at * SLOT_BYTES) != (ssize_t)body.len) {
-        log_warn(PART, "cannot note what became of the messages: %s", strerror(errno));
+        save_failed(book, strerror(errno));
         return;
     }
+    book->failing = false;
     book->slot = at;
     book->generation++;
     book->unsynced = true;
@@ -99,8 +125,8 @@ void book_sync(struct outbox *outbox)
 {
     if (outbox->ledger.changed)
         book_save(outbox);
-    if (outbox->book.unsynced && fdatasync(outbox->book.fd) != 0)
-        log_warn(PART, "syncing what became of the messages: %s", strerror(errno));
+    if (outbox->book.unsynced && outbox->book.fd >= 0 && fdatasync(outbox->book.fd) != 0)
+        save_failed(&outbox->book, strerror(errno));
     outbox->book.unsynced = false;
 }
 

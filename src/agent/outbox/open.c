@@ -14,35 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void segment_name(uint64_t first, char ret_name[SEGMENT_NAME_SIZE])
-{
-    snprintf(ret_name, SEGMENT_NAME_SIZE, "%016" PRIx64 ".segment", first);
-}
-
-void remove_oldest_segment(struct outbox *outbox)
-{
-    char name[SEGMENT_NAME_SIZE];
-    struct segment *segment = outbox->oldest;
-    must(segment != NULL);
-    /* What its records do not say any more, for somebody wrote into them. */
-    for (size_t i = 0; i < COUNT_OF(segment->tallies.of); i++)
-        if (segment->tallies.of[i] > 0) {
-            ledger_lose(&outbox->ledger, LOSS_DAMAGED, &segment->tallies);
-            break;
-        }
-    book_sync(outbox);
-    segment_name(segment->first, name);
-    if (unlinkat(outbox->dir_fd, name, 0) != 0 && errno != ENOENT)
-        log_warn(PART, "removing %s: %s", name, strerror(errno));
-    close(segment->fd);
-    outbox->oldest = segment->next;
-    if (outbox->oldest == NULL)
-        outbox->youngest = NULL;
-    mem_free(segment);
-}
-
-/* ---- opening ---- */
-
 void close_dir(struct outbox *outbox)
 {
     int *fds[] = {&outbox->book.fd, &outbox->lock_fd, &outbox->dir_fd};
@@ -76,42 +47,6 @@ enum err open_dir(struct outbox *outbox, struct why *why)
     return ERR_NONE;
 }
 
-static bool first_of_name(const char *name, uint64_t *ret_first)
-{
-    char again[SEGMENT_NAME_SIZE];
-    if (sscanf(name, "%16" SCNx64, ret_first) != 1)
-        return false;
-    segment_name(*ret_first, again);
-    return strcmp(name, again) == 0;
-}
-
-enum err add_segment(struct outbox *outbox, uint64_t first, int flags, struct why *why)
-{
-    char name[SEGMENT_NAME_SIZE];
-    segment_name(first, name);
-    struct segment *segment = mem_alloc(sizeof(*segment));
-    if (segment == NULL)
-        return fail(ERR_MEMORY, why, "no memory for the outbox");
-    *segment = (struct segment){.first = first};
-    segment->fd = openat(outbox->dir_fd, name, O_RDWR | O_CLOEXEC | flags, 0600);
-    if (segment->fd < 0) {
-        enum err err = errno == ENOENT                      ? ERR_NOT_FOUND
-                       : errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL
-                                                            : ERR_IO;
-        why_set(why, "opening %s: %s", name, strerror(errno));
-        mem_free(segment);
-        return err;
-    }
-    struct segment **link = &outbox->oldest;
-    while (*link != NULL && (*link)->first < first)
-        link = &(*link)->next;
-    segment->next = *link;
-    *link = segment;
-    if (segment->next == NULL)
-        outbox->youngest = segment;
-    return ERR_NONE;
-}
-
 static enum err find_segments(struct outbox *outbox, struct why *why)
 {
     DIR *dir = fdopendir(dup(outbox->dir_fd));
@@ -122,8 +57,8 @@ static enum err find_segments(struct outbox *outbox, struct why *why)
     for (struct dirent *entry = readdir(dir); entry != NULL && err == ERR_NONE;
          entry = readdir(dir)) {
         uint64_t first;
-        if (first_of_name(entry->d_name, &first))
-            err = add_segment(outbox, first, 0, why);
+        if (segment_of_name(entry->d_name, &first))
+            err = segment_add(outbox, first, -1, why);
     }
     closedir(dir);
     return err;
@@ -166,6 +101,45 @@ static void keep(struct outbox *outbox, struct segment *segment, const struct re
     }
 }
 
+/* Counts the messages between this segment and the next that no segment has. */
+static void count_missing(
+    const struct outbox *outbox, const struct segment *segment, struct found *found)
+{
+    uint64_t wanted =
+        outbox->end_sequence > outbox->head_sequence ? outbox->end_sequence : outbox->head_sequence;
+    if (segment->next != NULL && segment->next->first > wanted)
+        found->missing += segment->next->first - wanted;
+}
+
+/* Believes the summary of a segment, if all that it tells of is wanted and no news. */
+static bool believe(struct outbox *outbox, struct segment *segment, struct found *found)
+{
+    struct summary summary;
+    struct ledger_tallies tallies;
+    if (!found->known || !summary_read(segment->fd, &summary) || summary.first != segment->first ||
+        summary.first < outbox->head_sequence || summary.end > found->end ||
+        summary.end <= summary.first || summary.records > summary.end - summary.first ||
+        !ledger_read_tallies(&outbox->ledger,
+            (struct span){(const char *)summary.tallies, summary.tallies_len}, &tallies))
+        return false;
+    if (segment->next != NULL && segment->next->first < summary.end)
+        return false;
+    if (segment->next == NULL && ftruncate(segment->fd, (off_t)summary.size) != 0)
+        return false; /* it will be written on */
+    if (outbox->kept == 0)
+        outbox->head = (struct cursor){segment, 0};
+    outbox->kept += summary.records;
+    outbox->kept_bytes += summary.size;
+    segment->kept = summary.records;
+    segment->kept_bytes = segment->size = summary.size;
+    segment->newest_us = summary.newest_us;
+    add_tallies(&segment->tallies, &tallies);
+    add_tallies(&found->queued, &tallies);
+    outbox->end_sequence = summary.end;
+    count_missing(outbox, segment, found);
+    return true;
+}
+
 /* Reads a segment through and counts what is kept; cuts it where a record is not whole. */
 static enum err scan(struct outbox *outbox, struct segment *segment, struct found *found)
 {
@@ -185,10 +159,7 @@ static enum err scan(struct outbox *outbox, struct segment *segment, struct foun
     }
     if (err == ERR_MEMORY)
         return err;
-    uint64_t wanted =
-        outbox->end_sequence > outbox->head_sequence ? outbox->end_sequence : outbox->head_sequence;
-    if (segment->next != NULL && segment->next->first > wanted)
-        found->missing += segment->next->first - wanted;
+    count_missing(outbox, segment, found);
     if (err == ERR_NOT_FOUND)
         return ERR_NONE;
     if (segment->next == NULL)
@@ -196,6 +167,23 @@ static enum err scan(struct outbox *outbox, struct segment *segment, struct foun
     if (ftruncate(segment->fd, (off_t)segment->size) != 0)
         log_warn(PART, "cutting a segment: %s", strerror(errno));
     return ERR_NONE;
+}
+
+static enum err look_into(struct outbox *outbox, struct segment *segment, struct found *found)
+{
+    struct why why = {""};
+    enum err err = segment_need(outbox, segment, &why);
+    outbox->end_sequence = segment->first;
+    if (err == ERR_NONE && !believe(outbox, segment, found))
+        err = scan(outbox, segment, found);
+    if (err != ERR_NONE && err != ERR_MEMORY) {
+        /* As if nothing of it could be read. */
+        log_warn(PART, "%s", why_text(&why, err));
+        count_missing(outbox, segment, found);
+        err = ERR_NONE;
+    }
+    segment_rest(outbox, segment);
+    return err;
 }
 
 /* Makes the ledger agree with what was found. */
@@ -244,10 +232,8 @@ static enum err scan_all(struct outbox *outbox, struct why *why)
     enum err err = ERR_NONE;
     load_ledger(outbox, &found);
     for (struct segment *segment = outbox->oldest; segment != NULL && err == ERR_NONE;
-         segment = segment->next) {
-        outbox->end_sequence = segment->first;
-        err = scan(outbox, segment, &found);
-    }
+         segment = segment->next)
+        err = look_into(outbox, segment, &found);
     buf_done(&found.body);
     if (err != ERR_NONE)
         return fail(ERR_MEMORY, why, "no memory to read the outbox");
@@ -261,9 +247,16 @@ static enum err scan_all(struct outbox *outbox, struct why *why)
     book_save(outbox);
     unlinkat(outbox->dir_fd, "head", 0);
     while (outbox->oldest != NULL && outbox->oldest != outbox->head.segment)
-        remove_oldest_segment(outbox);
+        segments_remove_oldest(outbox);
     outbox->next = outbox->head;
     return ERR_NONE;
+}
+
+/* What a start reads, and what is lost at once when there is no room, stays small. */
+static uint64_t segment_bytes_of(uint64_t max_bytes)
+{
+    uint64_t bytes = max_bytes / 64;
+    return bytes < SEGMENT_BYTES_MAX ? bytes : SEGMENT_BYTES_MAX;
 }
 
 enum err outbox_open(
@@ -276,7 +269,9 @@ enum err outbox_open(
     if (outbox->options.max_bytes == 0)
         outbox->options.max_bytes = OUTBOX_MAX_BYTES_DEFAULT;
     if (outbox->options.segment_bytes == 0)
-        outbox->options.segment_bytes = outbox->options.max_bytes / 64;
+        outbox->options.segment_bytes = segment_bytes_of(outbox->options.max_bytes);
+    if (outbox->options.memory_bytes == 0)
+        outbox->options.memory_bytes = OUTBOX_MEMORY_BYTES_DEFAULT;
     outbox->clock_offset_us = clock_wall_us(options->clock) - clock_mono_us(options->clock);
     enum err err = open_dir(outbox, why);
     if (err == ERR_NONE)
@@ -296,13 +291,15 @@ void outbox_close(struct outbox *outbox)
 {
     if (outbox == NULL)
         return;
+    if (outbox->opened)
+        outbox_settle(outbox, true);
     outbox_sync(outbox);
     if (outbox->opened)
         book_sync(outbox);
     while (outbox->oldest != NULL) {
         struct segment *segment = outbox->oldest;
         outbox->oldest = segment->next;
-        close(segment->fd);
+        segment_close(outbox, segment);
         mem_free(segment);
     }
     close_dir(outbox);

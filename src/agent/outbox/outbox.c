@@ -12,10 +12,24 @@
 /* A wall clock that moved against the monotonic one by more than this was set by somebody. */
 #define CLOCK_STEP_US (60 * (int64_t)1000000)
 
+/* A disk that took nothing is tried again so often. */
+#define DISK_RETRY_US (5 * (int64_t)1000000)
+/* Into so many pieces the memory in place of a disk is cut, each of which is free again when all of
+ * it is delivered. */
+#define MEMORY_SEGMENTS 8u
+
 /* Expiring in one go is bounded, so that a long outage does not keep the loop from its work: in
  * messages, and a segment, which waits for the disk, is worth many. */
 #define EXPIRE_WORK_AT_ONCE 4096u
 #define EXPIRE_WORK_OF_SEGMENT 256u
+
+/* What is read through stays open while there are few, for it is acknowledged soon. */
+static void leave_next(struct outbox *outbox)
+{
+    struct segment *left = outbox->next.segment;
+    outbox->next = (struct cursor){left->next, 0};
+    segment_rest(outbox, left);
+}
 
 /* Moves both cursors off the ends of segments, and removes the segments left behind. */
 static void settle(struct outbox *outbox)
@@ -27,13 +41,13 @@ static void settle(struct outbox *outbox)
         outbox->head = (struct cursor){outbox->head.segment->next, 0};
         if (together)
             outbox->next = outbox->head;
-        remove_oldest_segment(outbox);
+        segments_remove_oldest(outbox);
     }
     if (outbox->handed_out == 0)
         outbox->next = outbox->head;
     while (outbox->next.segment != NULL && outbox->next.offset >= outbox->next.segment->size &&
            outbox->next.segment->next != NULL)
-        outbox->next = (struct cursor){outbox->next.segment->next, 0};
+        leave_next(outbox);
 }
 
 /* ---- what becomes of messages ---- */
@@ -77,17 +91,25 @@ static void give_back(struct outbox *outbox, struct segment *segment, uint64_t b
     segment->kept_bytes -= bytes;
 }
 
+/* As record_read(). ERR_MEMORY: not now; of what else is not ERR_NONE no record can be had. */
+static enum err read_record(struct outbox *outbox, struct segment *segment, uint64_t offset,
+    struct buf *body, struct record *ret_record)
+{
+    struct why why;
+    enum err err = segment_need(outbox, segment, &why);
+    return err == ERR_NONE ? record_read(segment->fd, offset, body, ret_record, &why) : err;
+}
+
 /* What stands in a segment from its first wanted record to an offset, all of it handed out. */
-static uint64_t handed_out_before(struct outbox *outbox, const struct segment *segment, uint64_t to,
+static uint64_t handed_out_before(struct outbox *outbox, struct segment *segment, uint64_t to,
     uint64_t *ret_bytes, struct ledger_tallies *ret_tallies)
 {
     struct record record;
-    struct why why;
     uint64_t count = 0;
     uint64_t from = outbox->head.segment == segment ? outbox->head.offset : 0;
     *ret_tallies = (struct ledger_tallies){{0}};
     *ret_bytes = to - from;
-    for (; from < to && record_read(segment->fd, from, NULL, &record, &why) == ERR_NONE; count++) {
+    for (; from < to && read_record(outbox, segment, from, NULL, &record) == ERR_NONE; count++) {
         struct ledger_tallies tallies;
         book_tallies(&outbox->ledger, &record, &tallies);
         for (size_t i = 0; i < COUNT_OF(tallies.of); i++)
@@ -112,7 +134,7 @@ static void cut(struct outbox *outbox, struct segment *segment, uint64_t offset)
     give_back(outbox, segment,
         segment->kept_bytes > before_bytes ? segment->kept_bytes - before_bytes : 0);
     segment->size = offset;
-    if (ftruncate(segment->fd, (off_t)offset) != 0)
+    if (segment->fd >= 0 && ftruncate(segment->fd, (off_t)offset) != 0)
         log_warn(PART, "cutting a damaged segment: %s", strerror(errno));
     book_save(outbox);
 }
@@ -120,14 +142,14 @@ static void cut(struct outbox *outbox, struct segment *segment, uint64_t offset)
 /* Reads the header of the oldest message; false when there is none. */
 static bool peek(struct outbox *outbox, struct record *ret_record)
 {
-    struct why why;
     for (;;) {
         settle(outbox);
         struct cursor *head = &outbox->head;
         if (head->segment == NULL || head->offset >= head->segment->size)
             return false;
-        if (record_read(head->segment->fd, head->offset, NULL, ret_record, &why) == ERR_NONE)
-            return true;
+        enum err err = read_record(outbox, head->segment, head->offset, NULL, ret_record);
+        if (err == ERR_NONE || err == ERR_MEMORY)
+            return err == ERR_NONE;
         outbox->handed_out = 0;
         cut(outbox, head->segment, head->offset);
     }
@@ -166,29 +188,47 @@ static uint64_t drop_segment(struct outbox *outbox, enum fate fate)
 
 /* ---- appending ---- */
 
-static enum err begin_segment(struct outbox *outbox, struct why *why)
+/* Whether the disk is to be tried: after a failure only now and then. */
+static bool may_try_disk(const struct outbox *outbox)
 {
-    outbox_sync(outbox);
-    enum err err = add_segment(outbox, outbox->end_sequence, O_CREAT | O_TRUNC, why);
-    if (err != ERR_NONE)
-        return err;
-    outbox->dir_unsynced = true;
-    if (outbox->head.segment == NULL)
-        outbox->head = outbox->next = (struct cursor){outbox->youngest, 0};
-    return ERR_NONE;
+    return !outbox->disk_failing || clock_mono_us(outbox->options.clock) >= outbox->disk_due_us;
 }
 
-/* Whether a segment's file was removed under our hands. */
-static bool is_gone(const struct segment *segment)
+static void note_disk(struct outbox *outbox, enum err err, const struct why *why)
+{
+    if (err == ERR_NONE && outbox->disk_failing)
+        log_info(PART, "the disk takes messages again");
+    if (err != ERR_NONE && !outbox->disk_failing)
+        log_error(PART,
+            "the disk takes no messages, they wait in memory, up to %" PRIu64 " bytes: %s",
+            outbox->options.memory_bytes, why_text(why, err));
+    outbox->disk_failing = err != ERR_NONE;
+    if (err != ERR_NONE)
+        outbox->disk_due_us = clock_mono_us(outbox->options.clock) + DISK_RETRY_US;
+}
+
+/* Whether the directory, or the youngest file in it, was removed under our hands. */
+static bool is_gone(const struct outbox *outbox)
 {
     struct stat stat;
-    return fstat(segment->fd, &stat) == 0 && stat.st_nlink == 0;
+    const struct segment *youngest = outbox->youngest;
+    if (outbox->dir_fd < 0 || (fstat(outbox->dir_fd, &stat) == 0 && stat.st_nlink == 0))
+        return true;
+    return youngest != NULL && !youngest->in_memory && fstat(youngest->fd, &stat) == 0 &&
+           stat.st_nlink == 0;
 }
 
 static void count_unwritten(struct outbox *outbox)
 {
     outbox->ledger.messages.unwritten = ledger_sum(outbox->ledger.messages.unwritten, 1);
     outbox->ledger.changed = true;
+}
+
+/* Lets the next message begin where a new segment does. */
+static void use_segment(struct outbox *outbox)
+{
+    if (outbox->head.segment == NULL)
+        outbox->head = outbox->next = (struct cursor){outbox->youngest, 0};
 }
 
 enum err outbox_renew(struct outbox *outbox, struct why *why)
@@ -200,11 +240,15 @@ enum err outbox_renew(struct outbox *outbox, struct why *why)
         outbox->end_sequence++;
     enum err err = open_dir(outbox, why);
     if (err == ERR_NONE)
-        err = begin_segment(outbox, why);
+        err = segments_to_disk(outbox, why);
+    if (err == ERR_NONE || err == ERR_NOT_FOUND)
+        err = segments_begin(outbox, why);
+    note_disk(outbox, err, why);
     if (err != ERR_NONE) {
-        count_unwritten(outbox);
+        close_dir(outbox);
         return err;
     }
+    use_segment(outbox);
     book_save(outbox);
     return ERR_NONE;
 }
@@ -227,21 +271,6 @@ static void make_room(struct outbox *outbox, uint64_t size)
         return;
     book_save(outbox);
     log_warn(PART, "full: the oldest %" PRIu64 " messages are dropped", dropped);
-}
-
-/* The segment that takes the next record. */
-static enum err segment_for(
-    struct outbox *outbox, uint64_t size, struct segment **ret_segment, struct why *why)
-{
-    const struct segment *youngest = outbox->youngest;
-    if (youngest == NULL ||
-        (youngest->size > 0 && youngest->size + size > outbox->options.segment_bytes)) {
-        enum err err = begin_segment(outbox, why);
-        if (err != ERR_NONE)
-            return err;
-    }
-    *ret_segment = outbox->youngest;
-    return ERR_NONE;
 }
 
 static void make_record(struct outbox *outbox, size_t body_len, uint32_t events,
@@ -281,27 +310,67 @@ static void accept(struct outbox *outbox, struct segment *segment, const struct 
     book_save(outbox);
 }
 
+static enum err write_record(
+    struct outbox *outbox, const struct record *record, struct span body, struct why *why)
+{
+    struct segment *segment = outbox->youngest;
+    use_segment(outbox);
+    enum err err = record_write(segment->fd, segment->size, record, body, why);
+    if (err == ERR_NONE)
+        accept(outbox, segment, record);
+    return err;
+}
+
+static enum err write_to_disk(
+    struct outbox *outbox, const struct record *record, struct span body, struct why *why)
+{
+    enum err err = outbox->disk_failing ? segments_to_disk(outbox, why) : ERR_NOT_FOUND;
+    if (err == ERR_NOT_FOUND)
+        err = ERR_NONE;
+    const struct segment *youngest = outbox->youngest;
+    bool fits = youngest != NULL && !youngest->in_memory &&
+                (youngest->size == 0 ||
+                    youngest->size + record_size(record) <= outbox->options.segment_bytes);
+    if (err == ERR_NONE && !fits)
+        err = segments_begin(outbox, why);
+    if (err == ERR_NONE)
+        err = write_record(outbox, record, body, why);
+    note_disk(outbox, err, why);
+    return err;
+}
+
+static enum err write_to_memory(
+    struct outbox *outbox, const struct record *record, struct span body, struct why *why)
+{
+    const struct segment *youngest = outbox->youngest;
+    uint64_t size = record_size(record);
+    if (segments_memory_bytes(outbox) + size > outbox->options.memory_bytes)
+        return fail(ERR_STORAGE_FULL, why,
+            "the disk takes no messages, and the memory in its place is full");
+    bool fits = youngest != NULL && youngest->in_memory &&
+                youngest->size + size <= outbox->options.memory_bytes / MEMORY_SEGMENTS;
+    enum err err = fits ? ERR_NONE : segments_begin_in_memory(outbox, why);
+    return err == ERR_NONE ? write_record(outbox, record, body, why) : err;
+}
+
 static enum err append(struct outbox *outbox, struct span body, uint32_t events,
     const struct ledger_tallies *tallies, struct why *why)
 {
     struct record record;
-    struct segment *segment = outbox->youngest;
+    bool try_disk = may_try_disk(outbox);
     if (body.len > OUTBOX_MESSAGE_MAX_BYTES)
         return fail(
             ERR_TOO_LARGE, why, "a message of %zu bytes is more than the outbox takes", body.len);
-    if (segment != NULL && is_gone(segment))
+    if (try_disk && is_gone(outbox))
         return fail(ERR_NOT_FOUND, why, "%s was removed", outbox->options.dir);
     make_record(outbox, body.len, events, tallies, &record);
     if (record_size(&record) > outbox->options.max_bytes)
         return fail(
             ERR_TOO_LARGE, why, "a message of %zu bytes is more than the outbox takes", body.len);
     make_room(outbox, record_size(&record));
-    enum err err = segment_for(outbox, record_size(&record), &segment, why);
-    if (err == ERR_NONE)
-        err = record_write(segment->fd, segment->size, &record, body, why);
-    if (err == ERR_NONE)
-        accept(outbox, segment, &record);
-    return err;
+    if (try_disk && write_to_disk(outbox, &record, body, why) == ERR_NONE)
+        return ERR_NONE;
+    return write_to_memory(outbox, &record, body, why);
 }
 
 enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
@@ -313,6 +382,20 @@ enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
     return err;
 }
 
+int64_t outbox_settle(struct outbox *outbox, bool now)
+{
+    struct why why = {""};
+    if (!outbox->disk_failing || outbox->dir_fd < 0 || is_gone(outbox))
+        return INT64_MAX;
+    if (now || may_try_disk(outbox)) {
+        enum err err = segments_to_disk(outbox, &why);
+        if (err == ERR_NOT_FOUND)
+            return INT64_MAX; /* only the next message can tell */
+        note_disk(outbox, err, &why);
+    }
+    return outbox->disk_failing ? outbox->disk_due_us : INT64_MAX;
+}
+
 uint64_t outbox_end(const struct outbox *outbox)
 {
     return outbox->end_sequence;
@@ -321,9 +404,10 @@ uint64_t outbox_end(const struct outbox *outbox)
 void outbox_sync(struct outbox *outbox)
 {
     /* What was dropped since needs no disk: there may be no segment any more. */
-    if (outbox->unsynced && outbox->youngest != NULL && fdatasync(outbox->youngest->fd) != 0)
+    bool on_disk = outbox->youngest != NULL && !outbox->youngest->in_memory;
+    if (outbox->unsynced && on_disk && fdatasync(outbox->youngest->fd) != 0)
         log_warn(PART, "syncing the outbox: %s", strerror(errno));
-    if (outbox->dir_unsynced && fsync(outbox->dir_fd) != 0)
+    if (outbox->dir_unsynced && outbox->dir_fd >= 0 && fsync(outbox->dir_fd) != 0)
         log_warn(PART, "syncing %s: %s", outbox->options.dir, strerror(errno));
     outbox->unsynced = outbox->dir_unsynced = false;
 }
@@ -333,13 +417,12 @@ void outbox_sync(struct outbox *outbox)
 enum err outbox_next(struct outbox *outbox, struct buf *body, struct outbox_message *ret_message)
 {
     struct record record;
-    struct why why;
     for (;;) {
         settle(outbox);
         struct cursor *next = &outbox->next;
         if (next->segment == NULL || next->offset >= next->segment->size)
             return ERR_NOT_FOUND;
-        enum err err = record_read(next->segment->fd, next->offset, body, &record, &why);
+        enum err err = read_record(outbox, next->segment, next->offset, body, &record);
         if (err == ERR_MEMORY)
             return err;
         if (err == ERR_NONE)

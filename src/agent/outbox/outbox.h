@@ -12,6 +12,9 @@
  *        acknowledged        handed out          waiting
  *   ...|.............|head .............|next .............|end
  *
+ * Where the disk takes nothing (it is full, read-only, gone), messages wait in memory, up to a
+ * bound; when it takes them again they go there, in their places.
+ *
  * A record is valid by its checksum, so a torn tail is cut at the next open. A message leaves when
  * it is acknowledged: the hub may see one twice (its id tells), never none. Appending writes to the
  * kernel at once and to the disk with the next outbox_sync(). One thread.
@@ -23,6 +26,7 @@
 #include "ledger.h"
 
 #define OUTBOX_MAX_BYTES_DEFAULT (64u << 20)
+#define OUTBOX_MEMORY_BYTES_DEFAULT (1u << 20)
 #define OUTBOX_MESSAGE_MAX_BYTES (256u << 10)
 #define OUTBOX_ID_SIZE 33 /* 32 hexadecimal digits and a NUL */
 
@@ -32,7 +36,8 @@ struct outbox_options {
     const struct clock *clock;
     const char *dir;        /* made if it is missing; its parent must exist */
     uint64_t max_bytes;     /* records kept; on disk one segment more; 0: the default */
-    uint64_t segment_bytes; /* a segment ends past this; 0: a 64th of max_bytes */
+    uint64_t segment_bytes; /* a segment ends past this; 0: a 64th of max_bytes, at most 16 MiB */
+    uint64_t memory_bytes;  /* kept in memory while the disk takes nothing; 0: the default */
     uint32_t (*random)(void);
 };
 
@@ -51,7 +56,7 @@ struct outbox_counters {
     uint64_t sent;
     uint64_t expired;   /* older than the message timeout */
     uint64_t overflow;  /* the oldest, for want of room */
-    uint64_t unwritten; /* the disk refused it, or it was too large */
+    uint64_t unwritten; /* neither disk nor memory took it, or it was too large */
     uint64_t damaged;   /* found unreadable */
 };
 
@@ -76,7 +81,7 @@ enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
 uint64_t outbox_end(const struct outbox *outbox);
 
 /* Makes the directory anew after somebody removed it. What waits is sent still, but a crash would
- * lose it. Errors as of outbox_open(), and then the message is counted as lost. */
+ * lose it. Errors as of outbox_open(); then messages wait in memory for a while. */
 enum err outbox_renew(struct outbox *outbox, struct why *why) MUST_USE;
 
 /* Hands out the next message, its body in `body` (replaced); ERR_NOT_FOUND when none is left. */
@@ -94,6 +99,10 @@ void outbox_ack(struct outbox *outbox, uint64_t sequence);
 
 /* Drops what has waited too long, except what is handed out; returns the mono time of the next. */
 int64_t outbox_expire(struct outbox *outbox);
+
+/* Moves what waits in memory to the disk, if it is time to try (or now); returns the mono time of
+ * the next try. */
+int64_t outbox_settle(struct outbox *outbox, bool now);
 
 /* Makes durable what was appended since the last call; nothing to do costs nothing. */
 void outbox_sync(struct outbox *outbox);

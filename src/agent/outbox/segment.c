@@ -5,6 +5,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -176,4 +177,77 @@ enum err record_read(
     memcpy(ret_record->id, front.header.id, sizeof(front.header.id));
     memcpy(ret_record->tallies, front.tallies, tallies_len);
     return ERR_NONE;
+}
+
+/* ---- summaries ---- */
+
+static const char magic_summary[4] = "GMS1";
+
+/* The last bytes of the file. */
+struct trailer {
+    char magic[4];
+    uint32_t crc;
+    uint32_t tallies_len;
+    uint32_t zero;
+    uint64_t size;
+    uint64_t first;
+    uint64_t end;
+    uint64_t records;
+    uint64_t newest_us;
+};
+_Static_assert(sizeof(struct trailer) == 56, "the trailer has no holes");
+
+static uint32_t trailer_crc(const struct trailer *trailer, struct span tallies)
+{
+    size_t from = offsetof(struct trailer, tallies_len);
+    struct span covered = {(const char *)trailer + from, sizeof(*trailer) - from};
+    return crc32_of(crc32_of(0, tallies), covered);
+}
+
+void summary_write(int fd, const struct summary *summary, struct span tallies)
+{
+    struct trailer trailer = {.tallies_len = htole32((uint32_t)tallies.len),
+        .size = htole64(summary->size),
+        .first = htole64(summary->first),
+        .end = htole64(summary->end),
+        .records = htole64(summary->records),
+        .newest_us = htole64((uint64_t)summary->newest_us)};
+    memcpy(trailer.magic, magic_summary, sizeof(magic_summary));
+    trailer.crc = htole32(trailer_crc(&trailer, tallies));
+    struct iovec parts[2] = {
+        {(void *)(uintptr_t)tallies.ptr, tallies.len}, {&trailer, sizeof(trailer)}};
+    ssize_t done = pwritev(fd, parts, 2, (off_t)summary->size);
+    if (done != (ssize_t)(tallies.len + sizeof(trailer)) &&
+        ftruncate(fd, (off_t)summary->size) != 0)
+        return; /* the next start reads the records */
+}
+
+bool summary_read(int fd, struct summary *ret_summary)
+{
+    struct stat status;
+    struct trailer trailer;
+    struct why why;
+    size_t len = 0;
+    if (fstat(fd, &status) != 0 || status.st_size < (off_t)sizeof(trailer))
+        return false;
+    uint64_t end = (uint64_t)status.st_size - sizeof(trailer);
+    if (read_at(fd, end, (char *)&trailer, sizeof(trailer), &len, &why) != ERR_NONE ||
+        len < sizeof(trailer) || memcmp(trailer.magic, magic_summary, sizeof(magic_summary)) != 0)
+        return false;
+    uint32_t tallies_len = le32toh(trailer.tallies_len);
+    if (tallies_len > sizeof(ret_summary->tallies) || tallies_len > end ||
+        le64toh(trailer.size) != end - tallies_len)
+        return false;
+    if (read_at(fd, end - tallies_len, (char *)ret_summary->tallies, tallies_len, &len, &why) !=
+            ERR_NONE ||
+        len < tallies_len)
+        return false;
+    ret_summary->size = le64toh(trailer.size);
+    ret_summary->first = le64toh(trailer.first);
+    ret_summary->end = le64toh(trailer.end);
+    ret_summary->records = le64toh(trailer.records);
+    ret_summary->newest_us = (int64_t)le64toh(trailer.newest_us);
+    ret_summary->tallies_len = tallies_len;
+    struct span tallies = {(const char *)ret_summary->tallies, tallies_len};
+    return trailer_crc(&trailer, tallies) == le32toh(trailer.crc);
 }

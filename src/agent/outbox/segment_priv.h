@@ -47,6 +47,29 @@ enum err record_write(int fd, uint64_t offset, const struct record *record, stru
 enum err record_read(
     int fd, uint64_t offset, struct buf *body, struct record *ret_record, struct why *why) MUST_USE;
 
+/*
+ * What stands in a segment that is finished, behind its records:
+ *
+ *   tallies … | GMS1 | crc | tallies' length | 0 | size | first | end | records | newest_us |
+ *
+ * The checksum covers the tallies, too. Whoever writes on behind the records writes over it.
+ */
+struct summary {
+    uint64_t size;  /* of the records before it */
+    uint64_t first; /* sequence of the first record … */
+    uint64_t end;   /* … and the one after the last */
+    uint64_t records;
+    int64_t newest_us; /* the latest time of one */
+    uint32_t tallies_len;
+    unsigned char tallies[LEDGER_TALLIES_BYTES];
+};
+
+/* Writes it at `size`; on failure the file ends there again. */
+void summary_write(int fd, const struct summary *summary, struct span tallies);
+
+/* False: the file does not end in a summary that is whole. */
+bool summary_read(int fd, struct summary *ret_summary) MUST_USE;
+
 uint32_t crc32_of(uint32_t crc, struct span bytes); /* begins with 0 */
 
 #endif

@@ -12,6 +12,7 @@
 #include "settings.h"
 #include "target.h"
 #include "topic.h"
+#include "uplink_priv.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -494,16 +495,21 @@ static void overdue(struct uplink *uplink)
     }
 }
 
+void uplink_renew(struct uplink *uplink)
+{
+    if (uplink->state == WAITING)
+        uplink->due_us = now_of(uplink);
+    else if (uplink->state == UP)
+        begin_draining(uplink);
+}
+
 void uplink_look(struct uplink *uplink)
 {
     const char *changed = credentials_changed(&uplink->credentials);
     if (changed == NULL)
         return;
     log_info(PART, "%s has changed: connecting with it", changed);
-    if (uplink->state == WAITING)
-        uplink->due_us = now_of(uplink);
-    else if (uplink->state == UP)
-        begin_draining(uplink);
+    uplink_renew(uplink);
 }
 
 int64_t uplink_run(struct uplink *uplink)
@@ -597,21 +603,6 @@ enum err uplink_publish(struct uplink *uplink, const char *id, struct span body,
 
 /* ---- life ---- */
 
-static void use_defaults(struct uplink_options *options)
-{
-    const struct {
-        int64_t *option;
-        enum setting_id setting;
-        int64_t unit;
-    } rows[] = {{&options->token_life_s, SETTING_IOTHUB_MODULE_TOKEN_LIFETIME, 60},
-        {&options->keep_alive_s, SETTING_IOTHUB_MODULE_KEEP_ALIVE, 1},
-        {&options->pause_first_us, SETTING_IOTHUB_MODULE_BACK_OFF_FIRST, SECOND_US},
-        {&options->pause_longest_us, SETTING_IOTHUB_MODULE_BACK_OFF_LONGEST, SECOND_US}};
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (*rows[i].option == 0)
-            *rows[i].option = setting_row(rows[i].setting)->default_number * rows[i].unit;
-}
-
 /* Without a connection string, given or provisioned before, the first thing is to register. */
 static enum err find_identity(struct uplink *uplink, struct why *why)
 {
@@ -637,7 +628,7 @@ enum err uplink_new(
     if (uplink == NULL)
         return fail(ERR_MEMORY, why, "no memory for the uplink");
     uplink->options = *options;
-    use_defaults(&uplink->options);
+    uplink_use_defaults(&uplink->options);
     uplink->since_wall_us = clock_wall_us(options->clock);
     uplink->due_us = now_of(uplink);
     uplink->options.proxy = NULL;

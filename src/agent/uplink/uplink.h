@@ -61,9 +61,12 @@ int64_t uplink_run(struct uplink *uplink);
 /* Says when that is, without handling anything: after the calls below it may have changed. */
 int64_t uplink_due(const struct uplink *uplink);
 
-/* Looks whether a file that the connection is made of was replaced on disk. If so, what is under
- * way gets its acknowledgement and a connection with the new one follows; who waits, as one does
- * whose credentials were refused, waits no longer. Call it now and then. */
+/* What is under way gets its acknowledgement, and a new connection with the credentials as they are
+ * now follows; who waits, as one does whose credentials were refused, waits no longer. */
+void uplink_renew(struct uplink *uplink);
+
+/* Looks whether a file that the connection is made of was replaced on disk, and renews it then.
+ * Call it now and then. */
 void uplink_look(struct uplink *uplink);
 
 /* Ask for the twin, report, publish an event message. ERR_UNAVAILABLE: not connected now. The

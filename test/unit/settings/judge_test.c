@@ -571,6 +571,7 @@ static void a_limit_of_the_device_has_its_range_in_conf_json_and_is_not_reported
         {"IothubModule_InFlightMessages", "1", "100", "0", "101", 32},
         {"IothubModule_KeepAlive", "10", "1177", "9", "1178", 60},
         {"IothubModule_OutboxBytes", "1048576", "68719476736", "1048575", "68719476737", 67108864},
+        {"IothubModule_OutboxMemoryBytes", "524288", "67108864", "524287", "67108865", 1048576},
         {"IothubModule_TokenLifetime", "5", "525600", "4", "525601", 60},
     };
     (void)state;

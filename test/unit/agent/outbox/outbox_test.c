@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -612,33 +611,6 @@ static void a_long_outage_is_dropped_by_the_segment(void **state UNUSED)
     outbox_close(outbox);
 }
 
-/* The kernel's own limit of a file's size stands for a full disk. */
-static void a_full_disk_loses_the_message_and_nothing_else(void **state UNUSED)
-{
-    struct rlimit old;
-    struct why why = {""};
-    struct outbox *outbox = open_it();
-    append_numbers(outbox, 0, 3);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-    signal(SIGXFSZ, SIG_IGN);
-    /* One limit inside the next record's body, one inside its header, one at its start. */
-    const rlim_t limits[] = {3 * (HEADER + 9) + HEADER + 3, 3 * (HEADER + 9) + 7, 3 * (HEADER + 9)};
-    for (size_t i = 0; i < COUNT_OF(limits); i++) {
-        struct rlimit small = {limits[i], old.rlim_max};
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-        enum err err = outbox_append(outbox, SPAN_LIT("message 3"), 1, NULL, &why);
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-        assert_int_equal(err, ERR_STORAGE_FULL);
-    }
-    assert_int_equal(outbox_counters(outbox)->unwritten, 3);
-    append_numbers(outbox, 3, 5);
-    expect_numbers(outbox, 0, 5);
-    outbox_close(outbox);
-    outbox = open_it();
-    expect_numbers(outbox, 0, 5);
-    outbox_close(outbox);
-}
-
 static void a_directory_that_was_removed_is_made_anew(void **state UNUSED)
 {
     struct outbox *outbox = open_it();
@@ -760,7 +732,6 @@ int main(void)
         TEST(damaged_messages_are_counted_by_collector),
         TEST(a_ledger_cut_or_changed_at_any_byte_is_found_out),
         TEST(the_ledger_has_its_room_from_the_start), TEST(a_long_outage_is_dropped_by_the_segment),
-        TEST(a_full_disk_loses_the_message_and_nothing_else),
         TEST(a_directory_that_was_removed_is_made_anew),
         TEST(a_kill_while_appending_keeps_every_appended_message),
         TEST(want_of_memory_breaks_nothing)};
