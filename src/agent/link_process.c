@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "mem.h"
 #include "notify.h"
 #include "paho.h"
 #include "privileges.h"
@@ -44,6 +45,7 @@ static void serve(struct remote_server *server, int signal_fd)
         if (ready[0].revents != 0)
             return;
         remote_server_run(server);
+        mem_give_back();
         if (watchdog_us > 0)
             notify_send("WATCHDOG=1");
     }

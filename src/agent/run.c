@@ -479,12 +479,9 @@ static int64_t keep_to_budget(struct agent *agent)
     int64_t due = budget_run(budget);
     if (budget->averages == averages)
         return due;
-    if (budget->memory_over) {
-        /* What is held in memory goes to the disk, and the memory back to the kernel: this loses
-         * nothing. */
-        collectors_flush(agent->collectors);
-        malloc_trim(0);
-    }
+    if (budget->memory_over)
+        collectors_flush(agent->collectors); /* to the disk: this loses nothing */
+    mem_give_back();
     if (budget->level == before)
         return due;
     collectors_set_level(agent->collectors, budget->level);

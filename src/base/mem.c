@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* The blocks of an arena double up to this size; a larger piece gets a block of its own. */
 #define FIRST_BLOCK_BYTES 2048u
 #define LAST_BLOCK_BYTES 65536u
+
+/* Free memory that a heap may keep. */
+#define SPARE_BYTES ((size_t)128 * 1024)
 
 static long fail_after = -1;
 
@@ -35,6 +39,16 @@ void *mem_resize(void *ptr, size_t size)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void mem_give_back(void)
+{
+    /* What a trim leaves lies in pages that are in use: looking for it again would find nothing. */
+    static _Atomic size_t scattered;
+    if (mallinfo2().fordblks <= scattered + SPARE_BYTES)
+        return;
+    malloc_trim(0);
+    scattered = mallinfo2().fordblks;
 }
 
 char *mem_text(struct span text)

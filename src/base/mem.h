@@ -15,6 +15,10 @@
 void *mem_alloc(size_t size) MUST_USE;
 void *mem_resize(void *ptr, size_t size) MUST_USE; /* new bytes are not zeroed */
 void mem_free(void *ptr);
+
+/* Gives freed memory back to the kernel, when it is worth the walk through the heap: a program that
+ * was busy for a moment is not to stay as large. */
+void mem_give_back(void);
 char *mem_text(struct span text) MUST_USE; /* a NUL-terminated copy */
 
 /* Overwrites memory that held a secret; not optimised away. */
