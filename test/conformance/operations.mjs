@@ -52,6 +52,7 @@ export const SECTIONS = [
     ['Statistics', { 'conformance/registry': /statistics/ }],
     ['Policies and their rights', { 'conformance/registry': /unauthorized/, 'scenario/rest-bad-input': /rights|token/ }],
     ['Errors that both parsers understand', { 'scenario/rest-bad-input': / gets \d{3}/ }],
+    ['Throttling in the documented classes', { 'conformance/throttling': ALL, 'scenario/throttling': ALL }],
     ['Scope of edge devices, module to module', { 'scenario/not-offered': /scope of edge/ }, '501 GenericNotImplemented'],
     ['Import and export jobs over Azure Storage', { 'scenario/not-offered': /import and export/ }, '501 GenericNotImplemented'],
   ]],

@@ -89,6 +89,13 @@ static void finish_op(struct mqtt_op *op)
         op->session->reports_busy--;
 }
 
+void mqtt_ops_abandon(struct mqtt_session *session)
+{
+    for (struct mqtt_op *op = session->ops; op != NULL; op = op->next)
+        if (op->kind == OP_EVENT && !op->done && op->call.delayed && op->packet_id != 0)
+            service_abandon(session->conn.thread->service, &op->call);
+}
+
 void mqtt_ops_done(struct mqtt_session *session)
 {
     struct mqtt_op *op;
@@ -118,6 +125,8 @@ static void begin_call(struct mqtt_op *op)
 
 static void end_call(struct mqtt_op *op)
 {
+    if (op->kind == OP_EVENT || op->kind == OP_WILL)
+        op->session->events_delayed -= op->call.delayed;
     call_done(&op->call);
     op->session->conn.thread->calls--;
     mqtt_session_release(op->session);
@@ -134,6 +143,13 @@ static void out_of_memory(struct mqtt_op *op)
     end_call(op);
 }
 
+static void submit_event(struct mqtt_op *op)
+{
+    op->event.patient = op->kind == OP_EVENT;
+    service_event(op->session->conn.thread->service, &op->event);
+    op->session->events_delayed += op->call.delayed;
+}
+
 static void start_event(
     struct mqtt_op *op, struct span properties, bool retain, struct span payload)
 {
@@ -144,7 +160,7 @@ static void start_event(
     struct arena *arena = &op->call.arena;
     if (arena_span(arena, properties, &op->event.properties) &&
         arena_span(arena, payload, &op->event.body))
-        service_event(op->session->conn.thread->service, &op->event);
+        submit_event(op);
     else
         out_of_memory(op);
 }
@@ -155,6 +171,7 @@ static void start_get(struct mqtt_op *op)
     op->attempts++;
     begin_call(op);
     op->get.identity = op->session->identity;
+    op->get.again = op->attempts > 1;
     service_twin_get(op->session->conn.thread->service, &op->get);
 }
 
@@ -214,13 +231,19 @@ static void send_twin_error(struct mqtt_op *op, enum err err, const struct why *
         send_twin_answer(op, err_row(err)->http_status, 0, buf_span(&body));
 }
 
+static bool is_throttled(enum err err)
+{
+    return err == ERR_THROTTLED || err == ERR_QUOTA;
+}
+
 static void answer_event(struct mqtt_op *op)
 {
     if (op->call.err == ERR_NONE)
         return;
     struct mqtt_session *session = op->session;
-    log_info("gateway", "an event of %.*s was not stored: %s",
-        SPAN_ARG(session->identity.device_id), why_text(&op->call.why, op->call.err));
+    if (!is_throttled(op->call.err)) /* of which the service tells, but not of each */
+        log_info("gateway", "an event of %.*s was not stored: %s",
+            SPAN_ARG(session->identity.device_id), why_text(&op->call.why, op->call.err));
     if (op->packet_id == 0)
         return;
     op->packet_id = 0;
@@ -325,7 +348,7 @@ static void on_reply(struct gateway_thread *thread, struct mail *mail)
     mqtt_session_hold(session);
 
     bool answered = session->state != MQTT_STATE_LIVE || answer(op);
-    if (answered)
+    if (answered && op->call.err != ERR_CANCELLED)
         count(op, thread);
     end_call(op);
     if (!answered && session->state == MQTT_STATE_LIVE) {

@@ -36,6 +36,10 @@ void mqtt_ops_desired(struct mqtt_session *session, struct span payload, int64_t
 /* Sends a direct method, if the client still takes them. */
 void mqtt_ops_method(struct mqtt_session *session, const struct method_request *request);
 
+/* Gives up events that are delayed and were not acknowledged: the connection is gone, and the
+ * client will send them again. */
+void mqtt_ops_abandon(struct mqtt_session *session);
+
 /* Frees operations that no call is in flight for. */
 void mqtt_ops_done(struct mqtt_session *session);
 

@@ -63,6 +63,7 @@ static void gone(struct conn *conn)
         mqtt_session_move(session, MQTT_STATE_OVER);
     buf_done(&session->backlog);
     mqtt_reader_done(&session->reader);
+    mqtt_ops_abandon(session);
     if (was_live)
         mqtt_connect_farewell(session);
     mqtt_session_release(session);
@@ -285,7 +286,7 @@ static bool may_take_more(const struct mqtt_session *session)
         return true;
     size_t most = session->provision != NULL ? 1 : session->conn.thread->limits->inflight_calls;
     return session->state == MQTT_STATE_LIVE && session->busy < most &&
-           !session->conn.thread->draining;
+           session->events_delayed == 0 && !session->conn.thread->draining;
 }
 
 static void bad_packet(struct mqtt_session *session, enum err err, const struct why *why)

@@ -275,7 +275,7 @@ static void on_password(struct password_task *task)
     if (err == ERR_NONE && !access->prepared)
         err = rest_prepare(rest, &why);
     if (err == ERR_NONE)
-        rest_submit(rest);
+        rest_enter(rest);
     else
         rest_finish(rest, err, &why);
 }
@@ -308,6 +308,12 @@ static enum err find_hash(struct rest *rest, struct store_txn *txn)
 
 /* ---- the order of things --------------------------------------------------------------------- */
 
+/* What only reads, and may at once, is run in the first transaction. */
+static bool needs_second(const struct rest *rest)
+{
+    return rest->operation->access == ACCESS_WRITE || rest_is_metered(rest);
+}
+
 static enum err run_first(struct store_job *job, struct store_txn *txn)
 {
     struct rest *rest = ((struct rest_call *)job)->call.work;
@@ -321,7 +327,7 @@ static enum err run_first(struct store_job *job, struct store_txn *txn)
     }
     if (err == ERR_NONE && access->password != NULL)
         return find_hash(rest, txn);
-    if (err != ERR_NONE || rest->operation->access == ACCESS_WRITE)
+    if (err != ERR_NONE || needs_second(rest))
         return err;
     return rest_run(rest, txn, &job->why);
 }
@@ -332,8 +338,8 @@ static void ran_first(struct store_job *job, enum err err)
     struct why why = job->why;
     if (err == ERR_NONE && rest->access->password != NULL)
         submit_password(rest->access);
-    else if (err == ERR_NONE && rest->operation->access == ACCESS_WRITE)
-        rest_submit(rest);
+    else if (err == ERR_NONE && needs_second(rest))
+        rest_enter(rest);
     else
         rest_done(rest, err, &why);
 }
@@ -363,17 +369,11 @@ void access_begin(struct rest *rest, struct span hub_name)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static bool is_refusal(enum err err)
+static bool is_refusal(const struct access *access, enum err err)
 {
-    return err == ERR_UNAUTHORIZED || err == ERR_FORBIDDEN || err == ERR_THROTTLED ||
-           err == ERR_CROSS_SITE || err == ERR_ROLE || err == ERR_PASSWORD;
-}
-
-static void add_retry_after(struct rest *rest)
-{
-    char *seconds = arena_format(rest->arena, "%u", rest->access->task.retry_seconds);
-    if (seconds != NULL)
-        respond_header(rest->call, "retry-after", span_of(seconds));
+    return err == ERR_UNAUTHORIZED || err == ERR_FORBIDDEN || err == ERR_CROSS_SITE ||
+           err == ERR_ROLE || err == ERR_PASSWORD ||
+           (err == ERR_THROTTLED && access->password != NULL);
 }
 
 void access_end(struct rest *rest, enum err err, const struct why *why)
@@ -387,13 +387,13 @@ void access_end(struct rest *rest, enum err err, const struct why *why)
     }
     if (err == ERR_NONE && access->note_use)
         web_session_note_use(rest->service, access->token_hash);
-    if (!is_refusal(err))
+    if (!is_refusal(access, err))
         return;
     log_warn("service", "%.*s %.*s from %.*s refused: %s", SPAN_ARG(call->method),
         SPAN_ARG(call->path), SPAN_ARG(call->peer), why_text(why, err));
     call->header_count = 0;
     if (err == ERR_THROTTLED)
-        add_retry_after(rest);
+        call->call.retry_seconds = access->task.retry_seconds;
     /* Only who sent a password is asked for another: for users of the portal a browser would open a
      * window of its own. */
     if (err == ERR_UNAUTHORIZED && rest->proof == PROOF_PASSWORD)

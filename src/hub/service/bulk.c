@@ -101,6 +101,7 @@ enum err bulk_prepare(struct rest *rest)
         link = &item->next;
     }
     rest->input = first;
+    rest->cost = (unsigned)rest->body->count;
     return ERR_NONE;
 }
 

@@ -41,7 +41,7 @@ static void judged(struct store_job *job, enum err err)
     struct rest *rest = ((struct rest_call *)job)->call.work;
     struct why why = job->why;
     if (err == ERR_NONE)
-        rest_submit(rest);
+        rest_enter(rest);
     else
         rest_finish(rest, err, &why);
 }
@@ -96,6 +96,14 @@ void device_end(struct rest *rest, enum err err, const struct why *why)
     auth_wipe(call->authorization);
     call_done(&rest->device->connect.call);
     rest->device = NULL;
+}
+
+void device_show(
+    const struct rest *rest, char *ret_kind, struct span *ret_name, struct span *ret_part)
+{
+    *ret_kind = 'd';
+    *ret_name = rest->device->identity.device_id;
+    *ret_part = rest->device->identity.module_id;
 }
 
 static struct message_place place_of(const struct rest *rest)
@@ -260,8 +268,12 @@ enum err device_prepare_events(struct rest *rest)
         return fail(ERR_TOO_LARGE, rest->why,
             "the body has %zu bytes, at most %zu are allowed (limits.event_bytes)",
             rest->call->body.len, most);
-    return is_batch(rest->call->content_type) ? prepare_batch(rest, events)
-                                              : prepare_single(rest, events);
+    enum err err = is_batch(rest->call->content_type) ? prepare_batch(rest, events)
+                                                      : prepare_single(rest, events);
+    rest->cost = (unsigned)events->count;
+    for (size_t i = 0; err == ERR_NONE && i < events->count; i++)
+        rest->messages += event_messages(events->works[i]);
+    return err;
 }
 
 enum err device_send_events(struct rest *rest)

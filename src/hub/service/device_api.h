@@ -17,6 +17,10 @@ void device_begin(struct rest *rest);
 /* Whether the caller is still who he was. */
 enum err device_judge_again(struct rest *rest, struct store_txn *txn, struct why *why) MUST_USE;
 
+/* Who it is, to be throttled by. */
+void device_show(
+    const struct rest *rest, char *ret_kind, struct span *ret_name, struct span *ret_part);
+
 /* Before the call is answered: frees what device_begin() made. */
 void device_end(struct rest *rest, enum err err, const struct why *why);
 

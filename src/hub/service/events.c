@@ -3,6 +3,7 @@
 #include "service_priv.h"
 
 #include "bag.h"
+#include "gate.h"
 #include "metrics.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 struct event_work { /* what event_append() needs */
     struct event event;
+    size_t size;         /* as the hub counts a message */
     struct span stamped; /* the system properties without their end: the time comes last */
 };
 
@@ -164,8 +166,14 @@ enum err event_prepare(const struct service *service, struct arena *arena,
     work->event.device_id = input->who->device_id;
     work->event.module_id = input->who->module_id;
     work->event.body = input->body;
+    work->size = properties.size;
     *ret_work = work;
     return err;
+}
+
+unsigned event_messages(const struct event_work *work)
+{
+    return gate_messages(work->size);
 }
 
 enum err event_append(const struct service *service, struct arena *arena, struct store_txn *txn,
@@ -218,5 +226,13 @@ void service_event(struct service *service, struct event_call *call)
     }
     call->call.job.run = run_append;
     call->call.job.done = appended;
-    store_submit(service->options.store, STORE_WRITE, &call->call.job);
+    const struct gate_ask ask = {.class = THROTTLE_D2C_SENDS,
+        .hub_id = call->identity.hub_id,
+        .kind = 'd',
+        .name = call->identity.device_id,
+        .part = call->identity.module_id,
+        .cost = 1,
+        .messages = event_messages(work),
+        .patient = call->patient};
+    gate_enter(service->gate, &call->call, &ask, gate_to_writer);
 }

@@ -5,6 +5,7 @@
 
 #include "bag.h"
 #include "base64.h"
+#include "gate.h"
 
 #define ID_BYTES 128
 #define TYPE_BYTES 256
@@ -235,6 +236,7 @@ enum err messages_prepare_send(struct rest *rest)
         err = read_content(rest, message);
     if (err == ERR_NONE)
         err = read_properties(rest, message, &size);
+    rest->messages = gate_messages(message->body.len + size);
     return err == ERR_NONE ? check_size(rest, message, size) : err;
 }
 

@@ -23,6 +23,7 @@
  */
 #include "methods.h"
 
+#include "gate.h"
 #include "topic.h"
 
 #include <inttypes.h>
@@ -195,6 +196,8 @@ enum err methods_prepare(struct rest *rest)
         err = read_seconds(rest, "connectTimeoutInSeconds", 0, CONNECT_SECONDS_MAX, &connect);
     call->response_us = response * 1000000;
     call->connect_us = connect * 1000000;
+    rest->messages = gate_messages(call->payload.len);
+    rest->cost = rest->messages * 4096;
     return err;
 }
 

@@ -106,11 +106,20 @@ static void respond_plainly(struct rest_call *call)
 
 static bool stays_on_error(const char *name)
 {
-    static const char *const names[] = {"allow", "www-authenticate", "retry-after"};
+    static const char *const names[] = {"allow", "www-authenticate"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;
     return false;
+}
+
+static void add_retry_after(struct rest_call *call, enum err err)
+{
+    if (call->call.retry_seconds == 0 || (err != ERR_THROTTLED && err != ERR_QUOTA))
+        return;
+    char *seconds = arena_format(&call->call.arena, "%u", call->call.retry_seconds);
+    if (seconds != NULL)
+        respond_header(call, "retry-after", span_of(seconds));
 }
 
 void respond_error(struct rest_call *call, int64_t now, enum err err, const struct why *why)
@@ -137,6 +146,7 @@ void respond_error(struct rest_call *call, int64_t now, enum err err, const stru
     call->status = err_row(err)->http_status;
     respond_header(call, "iothub-errorcode", span_of(err_row(err)->hub_name));
     respond_header(call, "x-ms-request-id", id_value);
+    add_retry_after(call, err);
 }
 
 void service_write_mqtt_error(

@@ -601,6 +601,7 @@ void service_rest(struct service *service, struct rest_call *call)
     *rest = (struct rest){.call = call,
         .arena = &call->call.arena,
         .service = service,
+        .cost = 1,
         .began_us = clock_mono_us(service->options.clock)};
     call->call.work = rest;
     describe_caller(rest);
@@ -625,7 +626,7 @@ void service_rest(struct service *service, struct rest_call *call)
     if (err == ERR_NONE && !open)
         err = accept_token(rest, &segments, &why);
     if (err == ERR_NONE && !open && rest->operation->access != ACCESS_NONE) {
-        rest_submit(rest);
+        rest_enter(rest);
         return;
     }
     if (err == ERR_NONE)

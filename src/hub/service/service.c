@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service_priv.h"
 
+#include "gate.h"
 #include "log.h"
 #include "messages.h"
 #include "methods.h"
@@ -38,6 +39,7 @@ const struct service_limits service_limits_default = {
     .connection_events = 1,
     .history_entries = 50,
     .history_days = 365,
+    .throttle = {.burst_seconds = 60, .queue_seconds = 10, .waiting = 10000, .callers = 65536},
     .access =
         {
             .session_idle_minutes = 480,
@@ -122,11 +124,19 @@ enum err service_open(
         service_free(service);
         return err;
     }
+    err = gate_new(options->clock, &options->limits.throttle, &service->gate, why);
+    if (err != ERR_NONE) {
+        password_pool_free(service->passwords);
+        hub_table_free(open.table);
+        service_free(service);
+        return err;
+    }
     service->options = *options;
     hub_cache_init(&service->hubs);
     hub_cache_put(&service->hubs, open.table);
     err = hubs_cover_and_wait(service);
     if (err != ERR_NONE) {
+        gate_free(service->gate);
         hub_cache_done(&service->hubs);
         password_pool_free(service->passwords);
         service_free(service);
@@ -153,6 +163,7 @@ void service_close(struct service *service)
     /* Only now: the jobs tell the bus, which calls the listeners. */
     bus_set_event_listener(service->options.bus, NULL, NULL);
     bus_set_twin_listener(service->options.bus, NULL, NULL);
+    gate_free(service->gate);
     password_pool_free(service->passwords);
     hub_cache_done(&service->hubs);
     pthread_cond_destroy(&service->idle);
@@ -185,6 +196,8 @@ void service_tick(struct service *service)
     health_probe(service);
     configurator_tick(service);
     messages_sweep(service);
+    gate_release(service->gate, false);
+    gate_tell(service->gate);
 }
 
 void service_release_parked(struct service *service)
@@ -192,6 +205,12 @@ void service_release_parked(struct service *service)
     events_release(service, true);
     watches_release(service, true);
     methods_release(service, true);
+    gate_release(service->gate, true);
+}
+
+void service_abandon(struct service *service, struct call *call)
+{
+    gate_abandon(service->gate, call);
 }
 
 void call_init(

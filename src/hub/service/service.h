@@ -52,6 +52,25 @@ struct query_bounds {
     size_t groups;    /* of one query: 10,000 */
 };
 
+/* What is throttled; see throttle.def. */
+enum throttle_class {
+#define THROTTLE(id, key, name, unit, seconds, what) THROTTLE_##id,
+#include "throttle.def"
+#undef THROTTLE
+    THROTTLE_CLASSES,
+    THROTTLE_NOTHING = THROTTLE_CLASSES
+};
+
+struct throttle_limits {
+    unsigned hub[THROTTLE_CLASSES];  /* of a hub, in the class's unit; 0: any */
+    unsigned each[THROTTLE_CLASSES]; /* likewise of one caller */
+    unsigned daily_messages;         /* of a hub, of 4 KiB each; 0: any */
+    unsigned burst_seconds;          /* what so much time allows may come at once: 60 */
+    unsigned queue_seconds;          /* and what is over it waits up to: 10 */
+    size_t waiting;                  /* at a time: 10,000 */
+    size_t callers;                  /* that are remembered: 65,536 */
+};
+
 struct service_limits {
     struct twin_limits twin;
     struct query_bounds query;
@@ -84,6 +103,7 @@ struct service_limits {
     unsigned connection_events;
     size_t history_entries; /* documents kept of each twin: 50; 0: none */
     unsigned history_days;  /* for how long: 365; 0: without end */
+    struct throttle_limits throttle;
     struct access_limits access;
 };
 
@@ -138,7 +158,10 @@ struct call {
     void (*reply)(struct call *call); /* the gateway's; called exactly once, on any thread */
     void *owner;                      /* the gateway's */
     void *work;                       /* the service's own */
-    enum err err;                     /* the outcome */
+    struct waiting *waiting;          /* likewise */
+    bool delayed;           /* throttled: it waits, or did; set before the service returned */
+    unsigned retry_seconds; /* with ERR_THROTTLED and ERR_QUOTA: after which to ask again */
+    enum err err;           /* the outcome */
     struct why why;
 };
 
@@ -203,6 +226,7 @@ void service_subscriptions(struct service *service, struct subscriptions_call *c
 struct twin_get_call {
     struct call call;
     struct session_identity identity; /* in */
+    bool again;                       /* in: it was read before, and changed meanwhile */
     struct span body;                 /* out: {"desired":…,"reported":…} */
     int64_t desired_version;          /* out */
 };
@@ -223,11 +247,16 @@ struct event_call {
     struct span properties;           /* in: the property bag as sent, still percent-encoded */
     bool retain;                      /* in */
     bool is_will;                     /* in */
-    struct span body;                 /* in */
-    uint64_t sequence;                /* out */
+    bool patient;      /* in: throttled, it waits as long as it takes; see service_abandon() */
+    struct span body;  /* in */
+    uint64_t sequence; /* out */
 };
 /* Appends to the event log; replies when it is durable. */
 void service_event(struct service *service, struct event_call *call);
+
+/* Gives up a call that is delayed: it comes back with ERR_CANCELLED, soon. One that is under way by
+ * now goes on. */
+void service_abandon(struct service *service, struct call *call);
 
 /* Notes that a connected client was sent desired properties of that $version: as a notification, or
  * in the answer to its GET. */

@@ -96,6 +96,7 @@ enum err authorities_check_mark(struct store_txn *txn, struct arena *arena, int6
 struct parked;
 struct watch_table;
 struct method_table;
+struct gate;
 
 struct service {
     struct service_options options;
@@ -123,6 +124,7 @@ struct service {
     struct watch_table *watches;       /* has its own locks */
     struct method_table *methods;      /* likewise */
     struct configurator *configurator; /* likewise */
+    struct gate *gate;                 /* likewise; NULL: nothing is throttled */
     struct buf schema;                 /* of the settings; never changes */
 };
 
@@ -234,7 +236,9 @@ struct rest {
     struct device_caller *device; /* of a call that a device makes; NULL: none does */
     struct match match;
     const struct json *body;
-    void *input; /* what prepare made of the body */
+    void *input;       /* what prepare made of the body */
+    unsigned cost;     /* for throttling, in the unit of its class; set by prepare, or 1 */
+    unsigned messages; /* that count for the day; likewise, or none */
     struct store_txn *txn;
     struct why *why;
     struct effect *effects;
@@ -310,6 +314,10 @@ enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_va
 enum err rest_number(struct rest *rest, const char *name, uint64_t max, uint64_t fallback,
     uint64_t *ret_number) MUST_USE;
 
+/* Has the call wait for its turn, and then hands it to the store. */
+void rest_enter(struct rest *rest);
+/* Whether it may have to wait. */
+bool rest_is_metered(const struct rest *rest);
 /* Hands the call to the store, again or for the first time. */
 void rest_submit(struct rest *rest);
 /* Replies with the outcome. */
@@ -552,6 +560,8 @@ struct event_input {
  * what the input borrowed. ERR_TOO_LARGE, ERR_FORMAT, ERR_MEMORY. */
 enum err event_prepare(const struct service *service, struct arena *arena,
     const struct event_input *input, struct event_work **ret_work, struct why *why) MUST_USE;
+/* How many messages of the day it counts as. */
+unsigned event_messages(const struct event_work *work);
 /* Appends it to the event log, with the time. */
 enum err event_append(const struct service *service, struct arena *arena, struct store_txn *txn,
     int64_t hub_id, const struct event_work *work, uint64_t *ret_sequence) MUST_USE;

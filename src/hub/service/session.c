@@ -13,10 +13,21 @@
 #include "service_priv.h"
 
 #include "certificate.h"
+#include "gate.h"
 #include "log.h"
 #include "methods.h"
 #include "metrics.h"
 #include "notices.h"
+
+static struct gate_ask ask_of(const struct session_identity *who, enum throttle_class class)
+{
+    return (struct gate_ask){.class = class,
+        .hub_id = who->hub_id,
+        .kind = 'd',
+        .name = who->device_id,
+        .part = who->module_id,
+        .cost = 1};
+}
 
 /* ---- connect -------------------------------------------------------------------------------- */
 
@@ -305,24 +316,35 @@ static void noted(struct store_job *job, enum err result)
     finish_connect(call, result == ERR_NOT_FOUND ? ERR_UNAUTHORIZED : result, &why);
 }
 
-static void judged(struct store_job *job, enum err result)
+static void entered(struct call *entering, enum err err, const struct why *why)
 {
-    struct connect_call *call = (struct connect_call *)job;
+    struct connect_call *call = (struct connect_call *)entering;
     struct service *service = call->call.service;
-    struct why why = job->why;
-    if (result == ERR_NONE)
-        result = bus_session_open(service->options.bus, call->identity.hub_id, call->device_id,
+    if (err == ERR_NONE)
+        err = bus_session_open(service->options.bus, call->identity.hub_id, call->device_id,
             call->module_id, call->sink, &call->session);
-    if (result != ERR_NONE) {
-        finish_connect(call, result, &why);
+    if (err != ERR_NONE) {
+        finish_connect(call, err, why);
         return;
     }
     const struct connect_work *work = call->call.work;
     if (work->mark != 0)
         bus_session_mark(service->options.bus, call->session, work->mark);
-    job->run = run_note_session;
-    job->done = noted;
-    store_submit(service->options.store, STORE_WRITE, job);
+    call->call.job.run = run_note_session;
+    call->call.job.done = noted;
+    store_submit(service->options.store, STORE_WRITE, &call->call.job);
+}
+
+static void judged(struct store_job *job, enum err result)
+{
+    struct connect_call *call = (struct connect_call *)job;
+    struct why why = job->why;
+    if (result != ERR_NONE) {
+        finish_connect(call, result, &why);
+        return;
+    }
+    const struct gate_ask ask = ask_of(&call->identity, THROTTLE_CONNECTIONS);
+    gate_enter(call->call.service->gate, &call->call, &ask, entered);
 }
 
 enum err connect_begin(struct service *service, struct connect_call *call, struct why *why)
@@ -496,7 +518,11 @@ void service_twin_get(struct service *service, struct twin_get_call *call)
     call->call.service = service;
     call->call.job.run = run_twin_get;
     call->call.job.done = reply_done;
-    store_submit(service->options.store, STORE_READ, &call->call.job);
+    const struct gate_ask ask = ask_of(&call->identity, THROTTLE_TWIN_READS);
+    if (call->again)
+        gate_to_reader(&call->call, ERR_NONE, NULL);
+    else
+        gate_enter(service->gate, &call->call, &ask, gate_to_reader);
 }
 
 static enum err run_reported(struct store_job *job, struct store_txn *txn)
@@ -555,7 +581,8 @@ void service_reported(struct service *service, struct reported_call *call)
     call->call.work = patch;
     call->call.job.run = run_reported;
     call->call.job.done = reported_done;
-    store_submit(service->options.store, STORE_WRITE, &call->call.job);
+    const struct gate_ask ask = ask_of(&call->identity, THROTTLE_TWIN_UPDATES);
+    gate_enter(service->gate, &call->call, &ask, gate_to_writer);
 }
 
 void service_takes(struct service *service, const struct session_identity *identity,
