@@ -193,6 +193,32 @@ static void a_mark_ends_the_sessions_of_its_hub_that_have_it(void **state)
     bus_session_mark(bus, sinks[0].session, 9); /* of one that is over */
 }
 
+static void a_proof_that_is_gone_ends_the_session_of_that_identity_alone(void **state)
+{
+    struct bus *bus = *state;
+    static const struct {
+        int64_t hub_id;
+        const char *device_id;
+        const char *module_id;
+        uint64_t mark;
+        unsigned ended;
+    } rows[] = {{1, "a", "m", 7, 1}, {1, "a", "", 7, 0}, {1, "a", "n", 7, 0}, {1, "b", "m", 7, 0},
+        {2, "a", "m", 7, 0}};
+    struct noting_sink sinks[COUNT_OF(rows)];
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_one(bus, &sinks[i], rows[i].hub_id, rows[i].device_id, rows[i].module_id);
+        bus_session_mark(bus, sinks[i].session, rows[i].mark);
+    }
+    bus_end_proved(bus, 1, SPAN_LIT("a"), SPAN_LIT("m"), 8, SESSION_KEYS_CHANGED);
+    assert_int_equal(sinks[0].ended, 0);
+    bus_end_proved(bus, 1, SPAN_LIT("a"), SPAN_LIT("m"), 7, SESSION_KEYS_CHANGED);
+    bus_end_proved(bus, 1, SPAN_LIT("nobody"), SPAN_NONE, 7, SESSION_KEYS_CHANGED);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(sinks[i].ended, rows[i].ended);
+        bus_session_close(bus, sinks[i].session);
+    }
+}
+
 static void thousands_of_sessions_are_found_again(void **state)
 {
     struct bus *bus = *state;
@@ -476,6 +502,7 @@ int main(void)
         with_bus(a_new_session_takes_over_and_the_old_ones_close_is_harmless),
         with_bus(ending_a_device_ends_its_modules_ending_a_module_only_that),
         with_bus(a_mark_ends_the_sessions_of_its_hub_that_have_it),
+        with_bus(a_proof_that_is_gone_ends_the_session_of_that_identity_alone),
         with_bus(thousands_of_sessions_are_found_again),
         cmocka_unit_test(a_session_number_is_not_used_again_by_the_next_server),
         with_bus(without_memory_the_older_session_stays),

@@ -48,6 +48,13 @@ void bus_end_marked(struct bus *bus, int64_t hub_id, uint64_t mark, enum session
     bus->driver->end_marked(bus, hub_id, mark, reason);
 }
 
+void bus_end_proved(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    uint64_t mark, enum session_end reason)
+{
+    must(mark != 0);
+    bus->driver->end_proved(bus, hub_id, device_id, module_id, mark, reason);
+}
+
 void bus_set_event_listener(struct bus *bus, bus_event_listener *listener, void *self)
 {
     bus->listener = listener;

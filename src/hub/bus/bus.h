@@ -91,11 +91,16 @@ void bus_end(struct bus *bus, int64_t hub_id, struct span device_id, struct span
 /* Ends every session of a hub that is being deleted. */
 void bus_end_hub(struct bus *bus, int64_t hub_id);
 
-/* Marks a session with what let it in; one that is over already stays so. */
+/* Marks a session with what let it in: a key of its own, of a policy, or an authority. One that is
+ * over already stays so. */
 void bus_session_mark(struct bus *bus, uint64_t session, uint64_t mark);
 
 /* Ends every session of a hub with that mark. */
 void bus_end_marked(struct bus *bus, int64_t hub_id, uint64_t mark, enum session_end reason);
+
+/* Ends the session of this very identity, if it has that mark. */
+void bus_end_proved(struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id,
+    uint64_t mark, enum session_end reason);
 
 /* Tells the listener, from any thread, that events of the hub up to `sequence` are readable. */
 typedef void bus_event_listener(void *self, int64_t hub_id, uint64_t sequence);

@@ -28,6 +28,8 @@ struct bus_driver {
     void (*end_hub)(struct bus *bus, int64_t hub_id);
     void (*session_mark)(struct bus *bus, uint64_t session, uint64_t mark);
     void (*end_marked)(struct bus *bus, int64_t hub_id, uint64_t mark, enum session_end reason);
+    void (*end_proved)(struct bus *bus, int64_t hub_id, struct span device_id,
+        struct span module_id, uint64_t mark, enum session_end reason);
     void (*events_appended)(struct bus *bus, int64_t hub_id, uint64_t sequence);
     void (*twin_changed)(
         struct bus *bus, int64_t hub_id, struct span device_id, struct span module_id);

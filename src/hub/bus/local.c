@@ -329,6 +329,19 @@ static void local_end(struct bus *base, int64_t hub_id, struct span device_id,
     pthread_mutex_unlock(&shard->lock);
 }
 
+static void local_end_proved(struct bus *base, int64_t hub_id, struct span device_id,
+    struct span module_id, uint64_t mark, enum session_end reason)
+{
+    struct local_bus *bus = (struct local_bus *)base;
+    uint64_t hash = hash_of(hub_id, device_id);
+    struct shard *shard = shard_of(bus, hash);
+    pthread_mutex_lock(&shard->lock);
+    struct session *session = find(shard, hash, hub_id, device_id, module_id);
+    if (session != NULL && session->mark == mark)
+        end_session(shard, session, reason);
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* Ends the sessions of a hub in a shard; `mark` 0: all of them. */
 static void end_hub_in(struct shard *shard, int64_t hub_id, uint64_t mark, enum session_end reason)
 {
@@ -403,6 +416,7 @@ static const struct bus_driver driver = {
     .end_hub = local_end_hub,
     .session_mark = local_session_mark,
     .end_marked = local_end_marked,
+    .end_proved = local_end_proved,
     .events_appended = local_events_appended,
     .twin_changed = local_twin_changed,
 };

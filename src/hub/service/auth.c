@@ -54,11 +54,6 @@ enum err auth_token(const struct service *service, const struct hub_record *hub,
     return err;
 }
 
-enum err auth_identity_key(const struct sas *sas, const struct identity *identity, struct why *why)
-{
-    return check_keys(sas, identity->primary_key, identity->secondary_key, why);
-}
-
 /* ---- marks of keys --------------------------------------------------------------------------- */
 
 uint64_t auth_key_mark(struct span key)
@@ -67,6 +62,13 @@ uint64_t auth_key_mark(struct span key)
     uint64_t mark;
     SHA256((const unsigned char *)key.ptr, key.len, hash);
     memcpy(&mark, hash, sizeof(mark));
+    return mark == 0 ? 1 : mark;
+}
+
+/* Other than the mark of a policy's key with the same text, which may go while this one stays. */
+uint64_t auth_own_mark(struct span key)
+{
+    uint64_t mark = ~auth_key_mark(key);
     return mark == 0 ? 1 : mark;
 }
 
@@ -80,6 +82,17 @@ uint64_t auth_policy_mark(const struct hub_record *hub, const struct sas *sas)
     if (sas_check_signature(sas, policy->secondary_key, NULL) == ERR_NONE)
         return auth_key_mark(policy->secondary_key);
     return 0;
+}
+
+enum err auth_identity_key(
+    const struct sas *sas, const struct identity *identity, uint64_t *ret_mark, struct why *why)
+{
+    enum err err = check_keys(sas, identity->primary_key, identity->secondary_key, why);
+    if (err != ERR_NONE)
+        return err;
+    bool primary = sas_check_signature(sas, identity->primary_key, NULL) == ERR_NONE;
+    *ret_mark = auth_own_mark(primary ? identity->primary_key : identity->secondary_key);
+    return ERR_NONE;
 }
 
 bool auth_mark_is_current(

@@ -300,12 +300,26 @@ static enum err end_session(
     return ERR_NONE;
 }
 
-static bool credentials_changed(const struct identity *before, const struct identity *after)
+static bool proof_changed(const struct identity *before, const struct identity *after)
 {
-    return before->auth != after->auth || !span_eq(before->primary_key, after->primary_key) ||
-           !span_eq(before->secondary_key, after->secondary_key) ||
+    return before->auth != after->auth ||
            !span_eq(before->primary_thumbprint, after->primary_thumbprint) ||
            !span_eq(before->secondary_thumbprint, after->secondary_thumbprint);
+}
+
+/* A session lives on while the key that let it in does: that is what the second key is for. */
+static enum err end_key(struct rest *rest, struct span key, const struct identity *after)
+{
+    struct effect *effect;
+    if (key.len == 0 || span_eq(key, after->primary_key) || span_eq(key, after->secondary_key))
+        return ERR_NONE;
+    enum err err = rest_add_effect(rest, EFFECT_KEY_GONE, &effect);
+    if (err != ERR_NONE)
+        return err;
+    effect->device_id = after->device_id;
+    effect->module_id = after->module_id;
+    effect->mark = auth_own_mark(key);
+    return ERR_NONE;
 }
 
 static enum err add_update_effects(
@@ -313,9 +327,10 @@ static enum err add_update_effects(
 {
     if (before->enabled && !after->enabled)
         return end_session(rest, after->device_id, after->module_id, SESSION_DISABLED);
-    if (credentials_changed(before, after))
+    if (proof_changed(before, after))
         return end_session(rest, after->device_id, after->module_id, SESSION_KEYS_CHANGED);
-    return ERR_NONE;
+    enum err err = end_key(rest, before->primary_key, after);
+    return err == ERR_NONE ? end_key(rest, before->secondary_key, after) : err;
 }
 
 enum err registry_update(struct rest *rest, const struct identity_input *input,

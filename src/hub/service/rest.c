@@ -434,6 +434,10 @@ static void carry_out_effects(struct rest *rest)
             if (e->reason == SESSION_DELETED)
                 methods_forget(rest->service, e->hub_id, e->device_id, e->module_id);
             break;
+        case EFFECT_KEY_GONE:
+            bus_end_proved(
+                bus, e->hub_id, e->device_id, e->module_id, e->mark, SESSION_KEYS_CHANGED);
+            break;
         case EFFECT_TWIN:
             bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
             configurator_note_twin(rest->service, e->hub_id, e->device_id, e->module_id);

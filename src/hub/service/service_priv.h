@@ -65,12 +65,14 @@ bool hub_has_host(const struct hub_record *hub, struct span normal_host);
 enum err auth_token(const struct service *service, const struct hub_record *hub,
     const struct sas *sas, struct span resource, unsigned *ret_rights, struct why *why) MUST_USE;
 
-/* Whether one of the two keys signed it. */
-enum err auth_identity_key(
-    const struct sas *sas, const struct identity *identity, struct why *why) MUST_USE;
+/* Whether one of the identity's keys signed it; the mark is that of the key. */
+enum err auth_identity_key(const struct sas *sas, const struct identity *identity,
+    uint64_t *ret_mark, struct why *why) MUST_USE;
 
 /* A number that stands for a key of a policy, from which the key cannot be told; never 0. */
 uint64_t auth_key_mark(struct span key);
+/* The same of a key of an identity's own. */
+uint64_t auth_own_mark(struct span key);
 /* The mark of the policy's key that signed the token; 0: none of the present ones did. */
 uint64_t auth_policy_mark(const struct hub_record *hub, const struct sas *sas);
 /* Whether a policy still has the key of that mark. */
@@ -149,6 +151,7 @@ enum err find_identity(struct store_txn *txn, struct arena *arena, int64_t hub_i
 
 enum effect_kind {
     EFFECT_END,
+    EFFECT_KEY_GONE,
     EFFECT_DESIRED,
     EFFECT_TWIN,
     EFFECT_EVENTS,

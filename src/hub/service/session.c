@@ -38,7 +38,7 @@ struct connect_work {
     enum connect_proof proof;
     struct sas sas;
     struct certificate certificate;
-    uint64_t mark; /* of the policy's key, or of the authority; 0: none */
+    uint64_t mark; /* of the policy's key, its own, or of the authority; 0: none */
     uint64_t device_etag;
     uint64_t module_etag;
 };
@@ -188,8 +188,10 @@ static enum err judge_proof(
     bool by_certificate = work->proof == BY_CERTIFICATE;
     if (who->auth == AUTH_SAS && by_certificate)
         return fail(ERR_UNAUTHORIZED, why, "the identity authenticates by tokens, none was sent");
+    if (who->auth == AUTH_SAS && work->proof == BY_POLICY)
+        return ERR_NONE;
     if (who->auth == AUTH_SAS)
-        return work->proof == BY_POLICY ? ERR_NONE : auth_identity_key(&work->sas, who, why);
+        return auth_identity_key(&work->sas, who, &work->mark, why);
     if (!by_certificate)
         return fail(ERR_UNAUTHORIZED, why, "the identity does not authenticate by tokens");
     if (who->auth == AUTH_SELF_SIGNED)

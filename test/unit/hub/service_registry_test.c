@@ -314,6 +314,62 @@ static void a_bulk_reports_each_failure_and_does_the_rest(void **state UNUSED)
     assert_int_equal(ask("POST", "/devices?" V, "[{},{}]", NULL).status, 413);
 }
 
+static void keys_are_made_anew_for_some_and_refused_for_others(void **state UNUSED)
+{
+#define ALL "/devices/keys/regenerate?" V
+    make_device("d1");
+    make_module("d1", "m1");
+    ask("PUT", "/devices/x1?" V, "{\"authentication\":{\"type\":\"certificateAuthority\"}}", NULL);
+    const char *etag = ask("GET", "/devices/d1?" V, NULL, NULL).etag;
+    struct answer answer = ask("POST", ALL,
+        "{\"policyKey\":\"primaryKey\",\"devices\":[{\"id\":\"d1\"},"
+        "{\"deviceId\":\"d1\",\"moduleId\":\"m1\"}]}",
+        NULL);
+    assert_int_equal(answer.status, 200);
+    struct answer device = ask("GET", "/devices/d1?" V, NULL, NULL);
+    struct answer module = ask("GET", "/devices/d1/modules/m1?" V, NULL, NULL);
+    const char *primary = member(&device, "authentication.symmetricKey.primaryKey");
+    const char *of_module = member(&module, "authentication.symmetricKey.primaryKey");
+    assert_string_not_equal(primary, HUB_KEY);
+    assert_string_not_equal(primary, of_module);
+    assert_string_equal(member(&device, "authentication.symmetricKey.secondaryKey"), OTHER_KEY);
+    assert_string_not_equal(device.etag, etag);
+    assert_string_equal(answer.body,
+        arena_format(&world.arena,
+            "{\"policyKey\":\"primaryKey\",\"rotatedKeys\":["
+            "{\"id\":\"d1\",\"primaryKey\":\"%s\",\"secondaryKey\":\"" OTHER_KEY "\"},"
+            "{\"id\":\"d1\",\"moduleId\":\"m1\",\"primaryKey\":\"%s\",\"secondaryKey\":\"%s\"}],"
+            "\"errors\":[]}",
+            primary, of_module, member(&module, "authentication.symmetricKey.secondaryKey")));
+    answer = ask("POST", ALL,
+        "{\"policyKey\":\"BOTH\",\"devices\":[{\"id\":\"none\"},{\"id\":\"x1\"},{\"id\":\"d1\"},"
+        "{\"id\":\"a/b\"},7,{\"id\":\"d1\",\"moduleId\":\"none\"}]}",
+        NULL);
+    assert_int_equal(answer.status, 207);
+    static const char *const codes[] = {"DeviceNotFound", "InvalidOperation", "ArgumentInvalid",
+        "ArgumentInvalid", "ModuleNotFound"};
+    const struct json *errors = json_find_text(answer.json, "errors");
+    size_t at = 0;
+    assert_int_equal(errors->count, COUNT_OF(codes));
+    json_each (error, errors)
+        assert_true(span_is(json_string_of(error, "errorCode"), codes[at++]));
+    device = ask("GET", "/devices/d1?" V, NULL, NULL);
+    assert_string_not_equal(member(&device, "authentication.symmetricKey.secondaryKey"), OTHER_KEY);
+    answer = ask("POST", ALL, "{\"policyKey\":\"both\",\"devices\":[{\"id\":\"none\"}]}", NULL);
+    assert_int_equal(answer.status, 400);
+    assert_string_equal(answer.error, "BulkRegistryOperationFailure");
+    assert_non_null(json_find_text(answer.json, "rotatedKeys"));
+    static const char *const refused[] = {"{}", "[]", "{\"policyKey\":\"both\"}",
+        "{\"policyKey\":\"both\",\"devices\":[]}",
+        "{\"policyKey\":\"swap\",\"devices\":[{\"id\":\"d1\"}]}"};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        answer = ask("POST", ALL, refused[i], NULL);
+        assert_int_equal(answer.status, 400);
+        assert_string_equal(answer.error, "ArgumentInvalid");
+    }
+#undef ALL
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +377,8 @@ int main(void)
             a_new_device_has_what_iot_hub_gives_it, world_open, world_close),
         cmocka_unit_test_setup_teardown(
             a_new_module_has_what_iot_hub_gives_it, world_open, world_close),
+        cmocka_unit_test_setup_teardown(
+            keys_are_made_anew_for_some_and_refused_for_others, world_open, world_close),
         cmocka_unit_test_setup_teardown(a_put_is_judged_member_by_member, world_open, world_close),
         cmocka_unit_test_setup_teardown(
             an_update_needs_the_etag_that_was_read, world_open, world_close),

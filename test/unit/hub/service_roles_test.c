@@ -30,6 +30,8 @@ static const struct decision decisions[] = {
     {"GET", "/devices/{}", 'R', AZURE "/devices/d", NULL},
     {"PUT", "/devices/{}", 'O', AZURE "/devices/d", EMPTY},
     {"DELETE", "/devices/{}", 'O', AZURE "/devices/d", NULL},
+    {"POST", "/devices/keys/regenerate", 'O', AZURE "/devices/keys/regenerate",
+        "{\"policyKey\":\"both\",\"devices\":[{\"id\":\"d\"}]}"},
     {"GET", "/devices/{}/modules", 'R', AZURE "/devices/d/modules", NULL},
     {"GET", "/devices/{}/modules/{}", 'R', AZURE "/devices/d/modules/m", NULL},
     {"PUT", "/devices/{}/modules/{}", 'O', AZURE "/devices/d/modules/m", EMPTY},
