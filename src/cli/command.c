@@ -77,6 +77,29 @@ static const struct column columns_method[] = {
     {"Payload", "payload", 0},
     {0},
 };
+static const struct column columns_exported[] = {
+    {"Devices", "devices", 0},
+    {"Modules", "modules", 0},
+    {"Keys", "keys", 0},
+    {0},
+};
+static const struct column columns_imported[] = {
+    {"Done", "done", 0},
+    {"Skipped", "skipped", 0},
+    {"Refused", "refused", 0},
+    {"Warnings", "warnings", 0},
+    {"NewKeys", "newKeys", 0},
+    {"Seconds", "seconds", 0},
+    {"Complete", "complete", 0},
+    {0},
+};
+static const struct column columns_statistics[] = {
+    {"Devices", "totalDeviceCount", 0},
+    {"Enabled", "enabledDeviceCount", 0},
+    {"Disabled", "disabledDeviceCount", 0},
+    {"Connected", "connectedDeviceCount", 0},
+    {0},
+};
 static const struct column columns_hub[] = {
     {"Name", "name", 0},
     {"HostNames", "hostNames", 0},
@@ -85,14 +108,55 @@ static const struct column columns_hub[] = {
 };
 
 const struct command command_rows[] = {
-#define GROUP(path, help) {path, NULL, LOGIN_NOBODY, columns_nothing, 0, 0, help, NULL},
+#define GROUP(path, help) {path, NULL, LOGIN_NOBODY, columns_nothing, help, NULL},
 #define COMMAND(path, run, login, columns, needs, takes, help, example)                            \
-    {path, run, LOGIN_##login, columns_##columns, needs, takes, help, example},
+    {path, run, LOGIN_##login, columns_##columns, help, example},
 #include "commands.def"
 #undef GROUP
 #undef COMMAND
 };
 const size_t command_count = COUNT_OF(command_rows);
+
+/* The options of each command, as bits. There are more than one integer has: the rows are read once
+ * for each word. */
+#define WORD_BITS 64
+#define WORDS 2
+_Static_assert(OPTION_COUNT <= WORD_BITS * WORDS, "the options do not fit");
+
+static const struct {
+    unsigned long long needs;
+    unsigned long long takes;
+} command_options[WORDS][COUNT_OF(command_rows)] = {
+#define GROUP(path, help) {0, 0},
+#define COMMAND(path, run, login, columns, needs, takes, help, example) {needs, takes},
+#define BIT(id) (OPTION_##id / WORD_BITS == WORD ? 1ull << OPTION_##id % WORD_BITS : 0)
+    {
+#define WORD 0
+#include "commands.def"
+#undef WORD
+    },
+    {
+#define WORD 1
+#include "commands.def"
+#undef WORD
+    },
+#undef GROUP
+#undef COMMAND
+#undef BIT
+};
+
+bool command_needs(const struct command *command, enum option option)
+{
+    size_t at = (size_t)(command - command_rows);
+    return (command_options[option / WORD_BITS][at].needs >> option % WORD_BITS & 1) != 0;
+}
+
+bool command_takes(const struct command *command, enum option option)
+{
+    size_t at = (size_t)(command - command_rows);
+    return command_needs(command, option) ||
+           (command_options[option / WORD_BITS][at].takes >> option % WORD_BITS & 1) != 0;
+}
 
 const struct command *command_find(struct span path)
 {
@@ -126,19 +190,36 @@ struct parser {
     struct why *why;
 };
 
-static bool find_option(struct span name, enum option *ret_option)
+static bool has_name(const struct option_row *row, struct span name)
 {
+    bool by_letter =
+        name.len == 2 && name.ptr[0] == '-' && row->letter != 0 && name.ptr[1] == row->letter;
+    return by_letter || span_is(name, row->name) ||
+           (row->alias != NULL && span_is(name, row->alias));
+}
+
+/* Options of different commands may have the same name: the one that the command takes is meant,
+ * else any, so that the refusal can name it. */
+static bool find_option(const struct command *command, struct span name, enum option *ret_option)
+{
+    bool found = false;
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        const struct option_row *row = &option_rows[i];
-        bool by_letter =
-            name.len == 2 && name.ptr[0] == '-' && row->letter != 0 && name.ptr[1] == row->letter;
-        if (by_letter || span_is(name, row->name) ||
-            (row->alias != NULL && span_is(name, row->alias))) {
+        if (!has_name(&option_rows[i], name))
+            continue;
+        bool taken = command != NULL && command_takes(command, i);
+        if (taken || !found)
             *ret_option = (enum option)i;
-            return true;
-        }
+        found = true;
+        if (taken)
+            break;
     }
-    return false;
+    return found;
+}
+
+static bool may_have_several(const struct option_row *row)
+{
+    size_t len = row->value == NULL ? 0 : strlen(row->value);
+    return len > 3 && strcmp(row->value + len - 3, "...") == 0;
 }
 
 static bool is_choice(const char *choices, const char *value)
@@ -160,9 +241,10 @@ static enum err put_value(struct parser *parser, enum option option, const char 
             row->choices);
     if (row->value != NULL && value[0] == '\0')
         return fail(ERR_ARGUMENT, parser->why, "%s is empty", row->name);
-    if (option == OPTION_HOST_NAME || option == OPTION_PROPERTY) {
+    if (may_have_several(row)) {
         if (arguments->repeated_count == REPEATED_MAX)
-            return fail(ERR_ARGUMENT, parser->why, "more than %d times one option", REPEATED_MAX);
+            return fail(
+                ERR_ARGUMENT, parser->why, "%s has more than %d values", row->name, REPEATED_MAX);
         arguments->repeated[arguments->repeated_count++] = value;
     } else if (has_option(arguments, option) && row->value != NULL) {
         return fail(ERR_ARGUMENT, parser->why, "%s is given twice", row->name);
@@ -177,8 +259,8 @@ static enum err read_option(struct parser *parser, const char *word)
     bool is_long = word[1] == '-';
     struct span text = span_of(word);
     struct span name = is_long ? span_first(text, span_find(text, '=')) : span_first(text, 2);
-    enum option option;
-    if (!find_option(name, &option))
+    enum option option = OPTION_COUNT;
+    if (!find_option(parser->arguments->command, name, &option))
         return fail(ERR_ARGUMENT, parser->why, "there is no option %.*s", SPAN_ARG(name));
     const struct option_row *row = &option_rows[option];
     bool attached = name.len < text.len;
@@ -192,7 +274,13 @@ static enum err read_option(struct parser *parser, const char *word)
     if (next == NULL || strncmp(next, "--", 2) == 0)
         return fail(ERR_ARGUMENT, parser->why, "%s needs a value: %s", row->name, row->value);
     parser->at++;
-    return put_value(parser, option, next);
+    enum err err = put_value(parser, option, next);
+    /* As az has it: -d ONE TWO THREE. */
+    while (err == ERR_NONE && may_have_several(row) && parser->arguments->command != NULL &&
+           parser->arguments->command->run != NULL && parser->at < parser->count &&
+           parser->words[parser->at][0] != '-')
+        err = put_value(parser, option, parser->words[parser->at++]);
+    return err;
 }
 
 /* Adds a word to the path; it must lead on in the tree. */
@@ -239,13 +327,12 @@ static enum err read_all(struct parser *parser)
 static enum err check_options(const struct arguments *arguments, struct why *why)
 {
     const struct command *command = arguments->command;
-    unsigned long long known = command->needs | command->takes | GLOBALS;
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         bool given = arguments->values[i] != NULL;
-        if (given && (known >> i & 1) == 0)
+        if (given && i < OPTION_FIRST_GLOBAL && !command_takes(command, i))
             return fail(
                 ERR_ARGUMENT, why, "\"%s\" takes no %s", command->path, option_rows[i].name);
-        if (!given && (command->needs >> i & 1) != 0)
+        if (!given && command_needs(command, i))
             return fail(ERR_ARGUMENT, why, "\"%s\" needs %s", command->path, option_rows[i].name);
     }
     return ERR_NONE;

@@ -20,17 +20,16 @@ struct option_row {
     const char *name;
     const char *alias; /* az's short form; NULL: none */
     char letter;       /* 0: none */
-    const char *value; /* what stands for its value in help; NULL: takes none */
+    const char *value; /* what stands for its value in help; NULL: takes none; with "..." at its
+                        * end there may be several */
     const char *choices;
     const char *help;
 };
 
 extern const struct option_row option_rows[OPTION_COUNT];
 
-#define BIT(id) (1ull << OPTION_##id)
-#define GLOBALS                                                                                    \
-    (BIT(LOGIN) | BIT(HOST) | BIT(ADMIN_PASSWORD_FILE) | BIT(CA) | BIT(OUTPUT) | BIT(HELP) |       \
-        BIT(VERSION))
+/* The options from this one on are taken by all commands. */
+#define OPTION_FIRST_GLOBAL OPTION_LOGIN
 
 /* Who a command speaks to the hub as. */
 enum login { LOGIN_NOBODY, LOGIN_POLICY, LOGIN_ADMINISTRATOR };
@@ -43,8 +42,6 @@ struct command {
     command_function *run; /* NULL: a group */
     enum login login;
     const struct column *columns;
-    unsigned long long needs; /* options, as bits */
-    unsigned long long takes; /* besides */
     const char *help;
     const char *example;
 };
@@ -52,13 +49,17 @@ struct command {
 extern const struct command command_rows[];
 extern const size_t command_count;
 
-#define REPEATED_MAX 16
+/* Whether a command takes an option of its own, and whether it cannot do without. */
+bool command_takes(const struct command *command, enum option option);
+bool command_needs(const struct command *command, enum option option);
+
+#define REPEATED_MAX 100
 #define PATH_MAX_BYTES 128
 
 struct arguments {
     const struct command *command;      /* NULL: none was named */
     const char *values[OPTION_COUNT];   /* NULL: not given; "" where the option takes none */
-    const char *repeated[REPEATED_MAX]; /* of the option that may be repeated */
+    const char *repeated[REPEATED_MAX]; /* of the option that may have several */
     size_t repeated_count;
 };
 

@@ -58,21 +58,26 @@ static void write_option_names(const struct option_row *row, struct buf *out)
     }
 }
 
-static void write_options(
-    const char *title, unsigned long long options, unsigned long long needed, struct buf *out)
+/* Whether the option belongs to a command, or to all where that is NULL. */
+static bool is_of(const struct command *command, unsigned option)
 {
-    if (options == 0)
-        return;
-    buf_add_format(out, "\n%s:\n", title);
+    return command == NULL ? option >= OPTION_FIRST_GLOBAL : command_takes(command, option);
+}
+
+static void write_options(const char *title, const struct command *command, struct buf *out)
+{
+    bool any = false;
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        size_t begin = out->len;
-        if ((options >> i & 1) == 0)
+        if (!is_of(command, i))
             continue;
+        if (!any)
+            buf_add_format(out, "\n%s:\n", title);
+        any = true;
+        size_t begin = out->len;
         buf_add_text(out, "  ");
         write_option_names(&option_rows[i], out);
         pad_to(out, begin, NAME_WIDTH);
-        bool is_needed = (needed >> i & 1) != 0;
-        const char *mark = is_needed ? "(needed) " : "";
+        const char *mark = command != NULL && command_needs(command, i) ? "(needed) " : "";
         buf_add_text(out, mark);
         write_wrapped(out, option_rows[i].help, NAME_WIDTH, NAME_WIDTH + strlen(mark));
     }
@@ -104,7 +109,7 @@ static void write_group(const struct command *group, struct buf *out)
         buf_add_format(
             out, "%s\n\nUse: gemel %s COMMAND [OPTIONS]\n\nCommands:\n", group->help, group->path);
     write_commands(group, out);
-    write_options("Options of all commands", GLOBALS, 0, out);
+    write_options("Options of all commands", NULL, out);
     buf_add_text(out, "\ngemel COMMAND --help says more about one command.\n");
 }
 
@@ -115,8 +120,8 @@ void help_write(const struct command *command, struct buf *out)
         return;
     }
     buf_add_format(out, "%s\n\nUse: gemel %s [OPTIONS]\n", command->help, command->path);
-    write_options("Options", command->needs | command->takes, command->needs, out);
-    write_options("Options of all commands", GLOBALS, 0, out);
+    write_options("Options", command, out);
+    write_options("Options of all commands", NULL, out);
     buf_add_format(out, "\nExample:\n  %s\n", command->example);
 }
 
@@ -132,10 +137,10 @@ static void write_words_below(const struct command *group, struct buf *out)
     }
 }
 
-static void write_option_words(unsigned long long options, struct buf *out)
+static void write_option_words(const struct command *command, struct buf *out)
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if ((options >> i & 1) != 0)
+        if (is_of(command, i) || is_of(NULL, i))
             buf_add_format(out, "%s ", option_rows[i].name);
 }
 
@@ -178,13 +183,13 @@ void help_write_bash(struct buf *out)
                       "    case $path in\n"
                       "    '') words='");
     write_words_below(NULL, out);
-    write_option_words(GLOBALS, out);
+    write_option_words(NULL, out);
     buf_add_text(out, "help' ;;\n");
     for (size_t i = 0; i < command_count; i++) {
         const struct command *row = &command_rows[i];
         buf_add_format(out, "    '%s') words='", row->path);
         write_words_below(row, out);
-        write_option_words(row->needs | row->takes | GLOBALS, out);
+        write_option_words(row, out);
         buf_add_text(out, "' ;;\n");
     }
     buf_add_text(out, "    esac\n"
@@ -230,10 +235,10 @@ static void roff_command(const struct command *row, struct buf *out)
     roff(out, row->help);
     buf_add_text(out, ".\n");
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        if (((row->needs | row->takes) >> i & 1) == 0)
+        if (!command_takes(row, i))
             continue;
         roff_option(&option_rows[i], out);
-        if ((row->needs >> i & 1) != 0)
+        if (command_needs(row, i))
             buf_add_text(out, "Needed.\n");
     }
     buf_add_text(out, ".PP\nExample:\n.PP\n.nf\n.RS\n");
@@ -273,7 +278,7 @@ void help_write_manual(struct buf *out)
             roff_command(&command_rows[i], out);
     buf_add_text(out, ".SH OPTIONS OF ALL COMMANDS\n");
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if ((GLOBALS >> i & 1) != 0)
+        if (is_of(NULL, i))
             roff_option(&option_rows[i], out);
     buf_add_text(out, manual_end);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hub: the administration of a server with many hubs. */
+/* hub: the administration of a server with many hubs, and what a hub counts. */
 #include "client.h"
 #include "commands.h"
 #include "ids.h"
@@ -68,4 +68,27 @@ int hub_delete(struct cli *cli)
     struct json *answer = NULL;
     const struct call call = {.method = "DELETE", .target = one_hub(cli)};
     return client_call(cli, &call, &answer);
+}
+
+/* Two questions, one answer. */
+int hub_show_stats(struct cli *cli)
+{
+    struct json *devices = NULL;
+    struct json *service = NULL;
+    const struct call first = {
+        .method = "GET", .target = SPAN_LIT("/statistics/devices?api-version=" API_VERSION)};
+    const struct call second = {
+        .method = "GET", .target = SPAN_LIT("/statistics/service?api-version=" API_VERSION)};
+    int status = client_call(cli, &first, &devices);
+    if (status == EXIT_DONE)
+        status = client_call(cli, &second, &service);
+    if (status != EXIT_DONE)
+        return status;
+    if (!json_is(devices, JSON_OBJECT) || !json_is(service, JSON_OBJECT))
+        return cli_fail(cli, EXIT_NO_HUB, "the answer is no statistics");
+    struct json *connected = json_take(service, SPAN_LIT("connectedDeviceCount"));
+    if (connected != NULL &&
+        !json_set(&cli->arena, devices, SPAN_LIT("connectedDeviceCount"), connected))
+        return cli_fail(cli, EXIT_REFUSED, "out of memory");
+    return cli_print(cli, devices);
 }

@@ -105,25 +105,82 @@ enum err bulk_prepare(struct rest *rest)
     return ERR_NONE;
 }
 
-static enum err run_item(struct rest *rest, const struct item *item)
+static bool has_twin(const struct json *body)
+{
+    return json_find_text(body, "tags") != NULL ||
+           json_find_text(json_find_text(body, "properties"), "desired") != NULL;
+}
+
+static enum err patch_twin(struct rest *rest, const struct item *item, const struct match *match)
 {
     struct identity identity;
     struct twin_doc twin;
-    const struct identity_input *input = &item->input;
+    const struct twin_step step = {TWIN_PATCH, HISTORY_PATCH, item->body, match};
+    return twins_change(
+        rest, item->input.device_id, item->input.module_id, &step, &identity, &twin);
+}
+
+/* A twin that cannot be does not keep its identity from being registered: IoT Hub warns of it. */
+static enum err create(struct rest *rest, const struct item *item, bool *ret_without_twin)
+{
+    struct identity identity;
+    struct twin_doc twin;
+    enum err err = registry_make_twin(rest, item->body, &twin);
+    bool bad = err != ERR_NONE && err != ERR_MEMORY;
+    if (err == ERR_MEMORY)
+        return err;
+    struct why why = {""};
+    struct why *outer = rest->why;
+    if (bad)
+        rest->why = &why; /* what is wrong with the twin stays said */
+    err = registry_create(rest, &item->input, false, bad ? NULL : item->body, &identity);
+    rest->why = outer;
+    if (bad && err != ERR_NONE)
+        *rest->why = why;
+    *ret_without_twin = bad && err == ERR_NONE;
+    return err;
+}
+
+/* The twin's etag is looked at apart from the identity's. */
+static enum err update(struct rest *rest, const struct item *item)
+{
+    struct identity identity;
+    const struct match match = match_of(json_string_of(item->body, "twinETag"));
+    enum err err = registry_update(rest, &item->input, &item->match, true, &identity);
+    if (err != ERR_NONE || !has_twin(item->body))
+        return err;
+    err = patch_twin(rest, item, &match);
+    if (err != ERR_NONE)
+        why_prefix(rest->why, "the identity is updated, its twin is not");
+    return err;
+}
+
+static enum err run_item(struct rest *rest, const struct item *item, bool *ret_without_twin)
+{
     unsigned flags = item->mode->flags;
+    *ret_without_twin = false;
     if ((flags & MODE_TWIN) != 0)
-        return twins_change(rest, input->device_id, input->module_id,
-            &(struct twin_step){TWIN_PATCH, HISTORY_PATCH, item->body, &item->match}, &identity,
-            &twin);
+        return patch_twin(rest, item, &item->match);
     if ((flags & MODE_DELETE) != 0)
-        return registry_delete(rest, input->device_id, input->module_id, &item->match);
+        return registry_delete(rest, item->input.device_id, item->input.module_id, &item->match);
     if ((flags & MODE_CREATE) != 0) {
-        enum err err = registry_create(rest, input, false, item->body, &identity);
+        enum err err = create(rest, item, ret_without_twin);
         bool exists = err == ERR_DEVICE_EXISTS || err == ERR_MODULE_EXISTS;
         if (!exists || (flags & MODE_UPDATE) == 0)
             return err;
     }
-    return registry_update(rest, input, &item->match, true, &identity);
+    return update(rest, item);
+}
+
+static void write_warning(const struct item *item, const struct why *why, struct buf *out)
+{
+    buf_add_text(out, out->len == 0 ? "{\"deviceId\":" : ",{\"deviceId\":");
+    json_write_string(item->input.device_id, out);
+    if (item->input.module_id.len > 0)
+        write_text_member(out, "moduleId", item->input.module_id);
+    write_text_member(out, "warningCode", SPAN_LIT("DeviceRegisteredWithoutTwin"));
+    write_text_member(out, "warningStatus", span_of(why->text));
+    buf_add_byte(out, '}');
 }
 
 static void write_failure(
@@ -178,16 +235,20 @@ enum err bulk_run(struct rest *rest)
     size_t done = 0;
     size_t refused = 0;
     AUTO(buf_done) struct buf errors = BUF_EMPTY;
+    AUTO(buf_done) struct buf warnings = BUF_EMPTY;
     AUTO(buf_done) struct buf body = BUF_EMPTY;
     for (const struct item *item = rest->input; item != NULL; item = item->next) {
         struct why why = item->why;
         enum err err = item->err;
+        bool without_twin = false;
         if (err == ERR_NONE) {
             struct why *outer = rest->why;
             rest->why = &why;
-            err = run_item(rest, item);
+            err = run_item(rest, item, &without_twin);
             rest->why = outer;
         }
+        if (without_twin)
+            write_warning(item, &why, &warnings);
         if (err != ERR_NONE && (err_row(err)->http_status >= 500 || err_row(err)->hub_code == 0)) {
             if (rest->why != NULL)
                 *rest->why = why;
@@ -200,11 +261,13 @@ enum err bulk_run(struct rest *rest)
             note_item(item, done++, &noted);
         }
     }
-    if (errors.failed || note_items(rest, &noted, done, refused) != ERR_NONE)
+    if (errors.failed || warnings.failed || note_items(rest, &noted, done, refused) != ERR_NONE)
         return ERR_MEMORY;
     buf_add_format(&body, "{\"isSuccessful\":%s,\"errors\":[", errors.len == 0 ? "true" : "false");
     buf_add(&body, buf_span(&errors));
-    buf_add_text(&body, "],\"warnings\":[]}");
+    buf_add_text(&body, "],\"warnings\":[");
+    buf_add(&body, buf_span(&warnings));
+    buf_add_text(&body, "]}");
     if (errors.len > 0)
         respond_header(rest->call, "iothub-errorcode", span_of(err_row(ERR_BULK)->hub_name));
     return respond_json(rest, errors.len == 0 ? 200 : 400, &body);

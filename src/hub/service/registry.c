@@ -69,9 +69,14 @@ static enum err check_scope_exists(struct rest *rest, struct span scope)
 }
 
 static enum err put_edge_scope(
-    struct rest *rest, const struct identity_input *input, struct identity *identity)
+    struct rest *rest, const struct identity_input *input, bool check, struct identity *identity)
 {
-    if (identity->device_scope.len == 0 || !identity->iot_edge) {
+    bool anew = identity->device_scope.len == 0 || !identity->iot_edge;
+    if (anew && !check && span_starts(input->device_scope, SPAN_LIT(EDGE_SCOPE))) {
+        /* Of a hub that it was exported from: its children name it so. */
+        identity->device_scope = input->device_scope;
+        identity->parent_scopes = SPAN_NONE;
+    } else if (anew) {
         char *scope = arena_format(rest->arena, EDGE_SCOPE "%.*s-%llu",
             SPAN_ARG(identity->device_id), (unsigned long long)identity->generation);
         if (scope == NULL)
@@ -93,7 +98,7 @@ static enum err put_scope(
 {
     bool was_edge = identity->iot_edge;
     if (input->has_edge ? input->iot_edge : was_edge)
-        return put_edge_scope(rest, input, identity);
+        return put_edge_scope(rest, input, check, identity);
     if (was_edge) {
         identity->iot_edge = false;
         identity->device_scope = SPAN_NONE;

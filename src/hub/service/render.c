@@ -309,6 +309,35 @@ void write_identity(const struct identity *identity, bool with_keys, struct buf 
     buf_add_byte(out, '}');
 }
 
+void write_exported(
+    const struct identity *identity, const struct twin_doc *twin, bool with_keys, struct buf *out)
+{
+    char etag[IDENTITY_ETAG_SIZE];
+    char counter[TWIN_ETAG_SIZE];
+    bool module = identity->module_id.len > 0;
+    buf_add_text(out, "{\"id\":");
+    json_write_string(identity->device_id, out);
+    if (module)
+        write_text_member(out, "moduleId", identity->module_id);
+    write_text_member(out, "eTag", span_of(identity_etag(identity->etag, etag)));
+    if (module && identity->managed_by.len > 0)
+        write_text_member(out, "managedBy", identity->managed_by);
+    if (!module)
+        write_text_member(out, "status", span_of(identity->enabled ? "enabled" : "disabled"));
+    if (!module && identity->status_reason.len > 0)
+        write_text_member(out, "statusReason", identity->status_reason);
+    write_authentication(identity, with_keys, out);
+    write_text_member(out, "twinETag", span_of(twin_etag(twin->etag, counter)));
+    buf_add_text(out, ",\"tags\":");
+    buf_add(out, twin->tags);
+    buf_add_byte(out, ',');
+    twin_write_properties(twin, out);
+    if (!module)
+        write_capabilities(identity, out);
+    write_scopes(identity, out);
+    buf_add_byte(out, '}');
+}
+
 void write_twin(const struct identity *identity, const struct twin_doc *twin, struct buf *out)
 {
     char etag[IDENTITY_ETAG_SIZE];

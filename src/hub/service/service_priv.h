@@ -442,6 +442,9 @@ const char *auth_name(enum auth_type auth);
 /* {"primaryThumbprint":…,"secondaryThumbprint":…} */
 void write_thumbprints(const struct identity *identity, struct buf *out);
 void write_identity(const struct identity *identity, bool with_keys, struct buf *out);
+/* An item of an export file. */
+void write_exported(
+    const struct identity *identity, const struct twin_doc *twin, bool with_keys, struct buf *out);
 void write_twin(const struct identity *identity, const struct twin_doc *twin, struct buf *out);
 
 /* ---- identity_input.c: a device or module as a request describes it ------------------------- */

@@ -41,7 +41,10 @@ static void the_help_of_a_command_names_its_options_alone(void **state UNUSED)
             continue;
         help_write(row, &out);
         for (unsigned j = 0; j < OPTION_COUNT; j++) {
-            bool takes = ((row->needs | row->takes | GLOBALS) >> j & 1) != 0;
+            bool takes = false;
+            for (unsigned k = 0; k < OPTION_COUNT; k++)
+                takes = takes || ((command_takes(row, k) || k >= OPTION_FIRST_GLOBAL) &&
+                                     strcmp(option_rows[k].name, option_rows[j].name) == 0);
             char name[64];
             snprintf(name, sizeof(name), "%s%s", option_rows[j].name,
                 option_rows[j].value != NULL && option_rows[j].alias == NULL ? " " : "");

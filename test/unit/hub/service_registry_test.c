@@ -314,6 +314,68 @@ static void a_bulk_reports_each_failure_and_does_the_rest(void **state UNUSED)
     assert_int_equal(ask("POST", "/devices?" V, "[{},{}]", NULL).status, 413);
 }
 
+static void a_bulk_takes_twins_with_the_identities(void **state UNUSED)
+{
+    make_device("old");
+    struct answer answer = ask("POST", "/devices?" V,
+        "[{\"id\":\"n1\",\"tags\":{\"a.b\":1}},"
+        "{\"id\":\"old\",\"importMode\":\"createOrUpdate\",\"status\":\"disabled\","
+        "\"tags\":{\"t\":1},\"properties\":{\"desired\":{\"d\":1},\"reported\":{\"r\":1}}},"
+        "{\"id\":\"n2\",\"importMode\":\"createOrUpdate\",\"tags\":{\"t\":2}}]",
+        NULL);
+    /* IoT Hub registers a device whose twin cannot be, and warns. */
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(member(&answer, "warnings.0.deviceId"), "n1");
+    assert_string_equal(member(&answer, "warnings.0.warningCode"), "DeviceRegisteredWithoutTwin");
+    assert_non_null(strstr(member(&answer, "warnings.0.warningStatus"), "tags.a.b"));
+    struct answer twin = ask("GET", "/twins/n1?" V, NULL, NULL);
+    assert_int_equal(twin.status, 200);
+    assert_null(member(&twin, "tags"));
+    twin = ask("GET", "/twins/old?" V, NULL, NULL);
+    assert_string_equal(member(&twin, "status"), "disabled");
+    assert_string_equal(member(&twin, "tags"), "{\"t\":1}");
+    assert_string_equal(member(&twin, "properties.desired.d"), "1");
+    assert_null(member(&twin, "properties.reported.r"));
+    assert_string_equal(
+        member(&(struct answer){.json = ask("GET", "/twins/n2?" V, NULL, NULL).json}, "tags.t"),
+        "2");
+    /* The etag of the twin is looked at apart. */
+    answer = ask("POST", "/devices?" V,
+        "[{\"id\":\"old\",\"importMode\":\"update\",\"status\":\"enabled\",\"tags\":{\"t\":9},"
+        "\"twinETag\":\"AAAAAAAAAAk=\"}]",
+        NULL);
+    assert_string_equal(member(&answer, "errors.0.errorCode"), "PreconditionFailed");
+    assert_non_null(strstr(member(&answer, "errors.0.errorStatus"), "the identity is updated"));
+    twin = ask("GET", "/twins/old?" V, NULL, NULL);
+    assert_string_equal(member(&twin, "status"), "enabled");
+    assert_string_equal(member(&twin, "tags.t"), "1");
+}
+
+static void an_export_goes_through_all_of_them(void **state UNUSED)
+{
+#define ALL "/gemel/v1/identities"
+    make_device("d1");
+    make_device("d2");
+    make_module("d1", "m1");
+    ask("PATCH", "/twins/d2?" V, "{\"tags\":{\"t\":1}}", NULL);
+    struct answer first = ask("GET", ALL "?limit=1&keys=true", NULL, NULL);
+    assert_int_equal(first.json->count, 1);
+    assert_string_equal(member(&first, "0.id"), "d1");
+    assert_string_equal(member(&first, "0.authentication.symmetricKey.primaryKey"), HUB_KEY);
+    struct answer second = ask("GET", ALL "?after=d1", NULL, NULL);
+    assert_int_equal(second.json->count, 1);
+    assert_string_equal(member(&second, "0.id"), "d2");
+    assert_string_equal(member(&second, "0.tags.t"), "1");
+    assert_string_equal(member(&second, "0.authentication.symmetricKey.primaryKey"), "null");
+    assert_string_equal(ask("GET", ALL "?after=d2", NULL, NULL).body, "[]");
+    struct answer modules = ask("GET", ALL "?modules=true&keys=true", NULL, NULL);
+    assert_string_equal(member(&modules, "0.moduleId"), "m1");
+    assert_string_equal(
+        ask("GET", ALL "?modules=true&after=d1&afterModule=m1", NULL, NULL).body, "[]");
+    assert_int_equal(ask("GET", ALL "?keys=1", NULL, NULL).status, 400);
+#undef ALL
+}
+
 static void keys_are_made_anew_for_some_and_refused_for_others(void **state UNUSED)
 {
 #define ALL "/devices/keys/regenerate?" V
@@ -396,6 +458,10 @@ int main(void)
             an_edge_device_has_a_scope_and_its_two_modules, world_open, world_close),
         cmocka_unit_test_setup_teardown(
             a_bulk_reports_each_failure_and_does_the_rest, world_open, world_close),
+        cmocka_unit_test_setup_teardown(
+            a_bulk_takes_twins_with_the_identities, world_open, world_close),
+        cmocka_unit_test_setup_teardown(
+            an_export_goes_through_all_of_them, world_open, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,7 @@ static const struct decision decisions[] = {
     {"GET", "/gemel/v1/about", '-', HUB "/about", NULL},
     {"GET", "/gemel/v1/events", 'R', HUB "/events", NULL},
     {"GET", "/gemel/v1/events/stream", 'R', HUB "/events/stream", NULL},
+    {"GET", "/gemel/v1/identities", 'O', HUB "/identities", NULL},
     {"GET", "/gemel/v1/twin-history/{}", 'R', HUB "/twin-history/d", NULL},
     {"GET", "/gemel/v1/twin-history/{}/{}", 'R', HUB "/twin-history/d/m", NULL},
     {"GET", "/gemel/v1/twin-history/{}/{}/{}", 'R', HUB "/twin-history/d/m/1", NULL},
