@@ -49,6 +49,8 @@ export const SECTIONS = [
     ['Modules', { 'conformance/registry': /module/ }],
     ['Every allowed id', { 'conformance/registry': /allowed character/, 'scenario/odd-names': ALL }],
     ['Bulk operations', { 'conformance/registry': /bulk/ }],
+    ['Keys made anew', { 'scenario/import-and-export': /key made anew/ }],
+    ['Export and import files, lists of twins, by `gemel`', { 'scenario/import-and-export': /exported|second run|az prints/ }],
     ['Statistics', { 'conformance/registry': /statistics/ }],
     ['Policies and their rights', { 'conformance/registry': /unauthorized/, 'scenario/rest-bad-input': /rights|token/ }],
     ['Errors that both parsers understand', { 'scenario/rest-bad-input': / gets \d{3}/ }],

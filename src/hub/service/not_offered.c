@@ -18,7 +18,7 @@ static const struct {
         "to the hub by itself"},
     {"/jobs",
         "import and export jobs are not offered, as they need a storage account of Azure: the "
-        "command gemel imports and exports the same files"},
+        "commands gemel hub import and gemel hub export read and write the same files"},
 };
 
 enum err not_offered(struct rest *rest)
