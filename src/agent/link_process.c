@@ -75,8 +75,10 @@ int agent_link(const char *socket_path)
         log_error(PART, "%s", why_text(&why, err));
     }
     remote_server_free(server);
-    paho_free(paho);
     if (signal_fd >= 0)
         close(signal_fd);
-    return err == ERR_NONE ? EXIT_DONE : err == ERR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
+    int code = err == ERR_NONE ? EXIT_DONE : err == ERR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
+    if (!paho_free(paho))
+        _exit(code);
+    return code;
 }

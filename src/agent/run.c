@@ -374,13 +374,14 @@ static enum err start(struct agent *agent, struct why *why)
     return ERR_NONE;
 }
 
-static void stop(struct agent *agent)
+/* The connection comes last: what is worth keeping is kept by then. False: the process is to end by
+ * _exit(). */
+static bool stop(struct agent *agent)
 {
     status_close(agent->status_fd, agent->options->state_dir);
     collectors_free(agent->collectors);
     config_free(agent->config);
     uplink_free(agent->uplink);
-    paho_free(agent->paho);
     remote_free(agent->remote);
     sender_free(agent->sender);
     outbox_close(agent->outbox);
@@ -388,6 +389,7 @@ static void stop(struct agent *agent)
         close(agent->signal_fd);
     mem_free(agent->conf_path);
     mem_free(agent->outbox_dir);
+    return paho_free(agent->paho);
 }
 
 /* ---- status ---- */
@@ -653,6 +655,8 @@ int agent_run(const struct run_options *options)
         log_error(PART, "%s", why_text(&why, err));
     }
     bool usage = err == ERR_NOT_FOUND || err == ERR_FORMAT || err == ERR_ARGUMENT;
-    stop(&agent);
-    return err == ERR_NONE ? EXIT_DONE : usage ? EXIT_USAGE : EXIT_FAILED;
+    int code = err == ERR_NONE ? EXIT_DONE : usage ? EXIT_USAGE : EXIT_FAILED;
+    if (!stop(&agent))
+        _exit(code);
+    return code;
 }

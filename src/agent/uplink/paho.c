@@ -14,11 +14,14 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PART "uplink"
 #define CONNECT_TIMEOUT_S 30
 #define DESCRIPTORS_MAX 1024
+/* How long the loop waits for a client to go; see drop_client(). */
+#define DROP_PATIENCE_MS 500
 
 /* What a hub may send at once before the agent has looked at it; the largest twin is a tenth. */
 #define BODY_MAX_BYTES (1u << 20)
@@ -33,7 +36,12 @@ struct paho {
     MQTTAsync client; /* NULL: none */
     char *client_id;  /* of `client`; Paho fixes it when a client is made */
     int wake_fd;
+    pthread_t dropper; /* destroys `client` … */
+    bool dropping;     /* … there is one, and nobody else may touch the client */
+
     pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t changed;
+    bool dropped; /* the dropper is done */
     struct queued *first;
     struct queued **last;
     size_t count;
@@ -205,22 +213,73 @@ static void drop_queue(struct paho *paho)
         mem_free(event.topic);
 }
 
-static void drop_client(void *self)
+static void *destroy(void *self)
 {
     struct paho *paho = self;
-    if (paho->client != NULL)
-        MQTTAsync_destroy(&paho->client);
+    MQTTAsync_destroy(&paho->client);
+    pthread_mutex_lock(&paho->mutex);
+    paho->dropped = true;
+    pthread_cond_signal(&paho->changed);
+    pthread_mutex_unlock(&paho->mutex);
+    return NULL;
+}
+
+/* Waits for the dropper a while; false: it is not done. */
+static bool wait_for_dropper(struct paho *paho, int patience_ms)
+{
+    struct timespec end;
+    int result = 0;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += patience_ms / 1000;
+    end.tv_nsec += patience_ms % 1000 * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&paho->mutex);
+    while (!paho->dropped && result == 0)
+        result = pthread_cond_timedwait(&paho->changed, &paho->mutex, &end);
+    bool done = paho->dropped;
+    pthread_mutex_unlock(&paho->mutex);
+    if (!done)
+        return false;
+    pthread_join(paho->dropper, NULL);
+    paho->dropping = false;
+    return true;
+}
+
+/* Paho holds its lock while it looks up a name or waits for a proxy's answer, half a minute and
+ * more, and whoever calls it then waits as long. So a client goes in a thread of its own, for which
+ * the loop waits a moment and no longer. False: it is not gone yet. */
+static bool drop(struct paho *paho)
+{
+    if (paho->client != NULL && !paho->dropping) {
+        paho->dropped = false;
+        paho->dropping = pthread_create(&paho->dropper, NULL, destroy, paho) == 0;
+        if (!paho->dropping)
+            MQTTAsync_destroy(&paho->client);
+    }
+    if (paho->dropping && !wait_for_dropper(paho, DROP_PATIENCE_MS))
+        return false;
     paho->client = NULL;
     mem_free(paho->client_id);
     paho->client_id = NULL;
     drop_queue(paho);
+    return true;
+}
+
+static void drop_client(void *self)
+{
+    (void)drop(self);
 }
 
 static enum err make_client(struct paho *paho, const struct link_target *target, struct why *why)
 {
-    if (paho->client != NULL && strcmp(paho->client_id, target->client_id) == 0)
+    if (!paho->dropping && paho->client != NULL && strcmp(paho->client_id, target->client_id) == 0)
         return ERR_NONE;
-    drop_client(paho);
+    if (!drop(paho))
+        return fail(
+            ERR_UNAVAILABLE, why, "the attempt before still waits for a name server or a proxy");
     MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer;
     options.MQTTVersion = MQTTVERSION_3_1_1;
     paho->client_id = mem_text(span_of(target->client_id));
@@ -323,7 +382,7 @@ static enum err do_publish(void *self, const char *topic, struct span body, int 
     message.payload = (void *)(uintptr_t)body.ptr;
     message.payloadlen = (int)body.len;
     message.qos = qos;
-    if (paho->client == NULL ||
+    if (paho->client == NULL || paho->dropping ||
         MQTTAsync_sendMessage(paho->client, topic, &message, &response) != MQTTASYNC_SUCCESS)
         return ERR_UNAVAILABLE;
     *ret_token = response.token;
@@ -337,7 +396,8 @@ static void do_close(void *self)
     options.onSuccess = on_closed;
     options.onFailure = on_close_failed;
     options.context = paho;
-    if (paho->client == NULL || MQTTAsync_disconnect(paho->client, &options) != MQTTASYNC_SUCCESS)
+    if (paho->client == NULL || paho->dropping ||
+        MQTTAsync_disconnect(paho->client, &options) != MQTTASYNC_SUCCESS)
         put_text(paho, LINK_CLOSED, 0, NULL);
 }
 
@@ -369,18 +429,25 @@ enum err paho_new(struct paho **ret_paho, struct why *why)
         mem_free(paho);
         return fail(ERR_IO, why, "eventfd: %s", strerror(errno));
     }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&paho->mutex, NULL);
+    pthread_cond_init(&paho->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     *ret_paho = paho;
     return ERR_NONE;
 }
 
-void paho_free(struct paho *paho)
+bool paho_free(struct paho *paho)
 {
     if (paho == NULL)
-        return;
-    drop_client(paho);
-    drop_queue(paho);
+        return true;
+    if (!drop(paho))
+        return false;
+    pthread_cond_destroy(&paho->changed);
     pthread_mutex_destroy(&paho->mutex);
     close(paho->wake_fd);
     mem_free(paho);
+    return true;
 }

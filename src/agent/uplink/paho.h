@@ -12,7 +12,9 @@
 struct paho;
 
 enum err paho_new(struct paho **ret_paho, struct why *why) MUST_USE;
-void paho_free(struct paho *paho); /* drops the connection; NULL is fine */
+/* NULL is fine. False: a thread of the client still waits for something outside and uses it, so it
+ * is left alone; the process is to end by _exit(). */
+bool paho_free(struct paho *paho) MUST_USE;
 
 struct link_driver paho_link(struct paho *paho);
 

@@ -350,7 +350,9 @@ void uplink_stop(struct uplink *uplink)
     uplink->stopping = true;
     if (uplink->state == STOPPED || uplink->state == CLOSING)
         return;
-    if (uplink->state == WAITING) {
+    if (uplink->state == WAITING || uplink->state == CONNECTING) {
+        if (uplink->state == CONNECTING)
+            uplink->options.link.abort(uplink->options.link.self);
         move(uplink, STOPPED);
         return;
     }
