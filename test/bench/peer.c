@@ -3,8 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -70,10 +70,21 @@ static void read_peers(struct swarm *swarm, const char *file)
         give_up(file, "holds no peers");
 }
 
+static void let_wait(struct peer *peer, uint64_t due_ns)
+{
+    peer->due_ns = due_ns;
+    peer->waiting = NULL;
+    *peer->swarm->last_waiting = peer;
+    peer->swarm->last_waiting = &peer->waiting;
+}
+
 void swarm_open(struct swarm *swarm, const struct swarm_options *options, const char *peers_file)
 {
     *swarm = (struct swarm){.options = *options};
+    swarm->last_waiting = &swarm->waiting;
     read_peers(swarm, peers_file);
+    for (size_t i = 0; i < swarm->count; i++)
+        let_wait(&swarm->peers[i], 0);
     swarm->tls = SSL_CTX_new(TLS_client_method());
     must(swarm->tls != NULL);
     if (SSL_CTX_load_verify_locations(swarm->tls, options->ca_file, NULL) != 1)
@@ -107,6 +118,8 @@ void peer_close(struct peer *peer)
         return;
     if (peer->state == PEER_ONLINE)
         peer->swarm->online--;
+    else
+        peer->swarm->connecting--;
     SSL_free(peer->ssl);
     close(peer->fd);
     mqtt_reader_done(&peer->reader);
@@ -120,6 +133,14 @@ static void fail_peer(struct peer *peer, const char *what)
     if (peer->swarm->failed++ == 0)
         fprintf(stderr, "gemel-bench: %s: %s\n", peer->client_id, what);
     peer_close(peer);
+    if (peer->swarm->options.retry_ms > 0)
+        let_wait(peer, bench_now_ns() + (uint64_t)peer->swarm->options.retry_ms * 1000000u);
+}
+
+void peer_lose(struct peer *peer)
+{
+    if (peer->fd >= 0)
+        fail_peer(peer, "it was told to lose its connection");
 }
 
 static void watch(struct peer *peer, uint32_t events, int how)
@@ -128,23 +149,39 @@ static void watch(struct peer *peer, uint32_t events, int how)
     must(epoll_ctl(peer->swarm->epoll, how, peer->fd, &event) == 0);
 }
 
+/* One address has fewer ports than there may be peers. */
+static void choose_source(const struct peer *peer)
+{
+    unsigned sources = peer->swarm->options.sources;
+    if (sources == 0)
+        return;
+    unsigned number = (unsigned)(peer - peer->swarm->peers) % sources;
+    int on = 1;
+    struct sockaddr_in from = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + number)};
+    setsockopt(peer->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(peer->fd, (const struct sockaddr *)&from, sizeof from) != 0)
+        give_up("an address of the loopback", strerror(errno));
+}
+
 static void start_peer(struct peer *peer)
 {
     struct swarm *swarm = peer->swarm;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {
+        .ai_socktype = SOCK_STREAM, .ai_family = swarm->options.sources > 0 ? AF_INET : AF_UNSPEC};
     struct addrinfo *found;
     int outcome = getaddrinfo(swarm->options.host, swarm->options.port, &hints, &found);
     if (outcome != 0)
         give_up(swarm->options.host, gai_strerror(outcome));
-    peer->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    peer->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (peer->fd < 0)
         give_up("socket", strerror(errno));
-    if (connect(peer->fd, found->ai_addr, found->ai_addrlen) != 0)
+    choose_source(peer);
+    if (connect(peer->fd, found->ai_addr, found->ai_addrlen) != 0 && errno != EINPROGRESS)
         give_up(swarm->options.port, strerror(errno));
     freeaddrinfo(found);
     int on = 1;
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    must(fcntl(peer->fd, F_SETFL, O_NONBLOCK) == 0);
     peer->ssl = SSL_new(swarm->tls);
     must(peer->ssl != NULL && SSL_set_fd(peer->ssl, peer->fd) == 1);
     SSL_set_tlsext_host_name(peer->ssl, swarm->options.host);
@@ -152,6 +189,7 @@ static void start_peer(struct peer *peer)
     SSL_set_connect_state(peer->ssl);
     mqtt_reader_init(&peer->reader, MQTT_CLIENT, PACKET_BYTES);
     peer->state = PEER_HANDSHAKE;
+    swarm->connecting++;
     watch(peer, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
 }
 
@@ -212,6 +250,7 @@ static void handle(struct peer *peer, const struct mqtt_packet *packet)
         return;
     }
     peer->state = PEER_ONLINE;
+    peer->swarm->connecting--;
     peer->swarm->online++;
     peer->swarm->options.packet(peer, NULL);
 }
@@ -237,17 +276,22 @@ static void receive(struct peer *peer)
     }
 }
 
-static size_t on_the_way(const struct swarm *swarm)
+static void start_waiting(struct swarm *swarm)
 {
-    size_t started = swarm->next;
-    size_t settled = swarm->online + swarm->failed;
-    return started > settled ? started - settled : 0;
+    struct peer *peer;
+    while ((peer = swarm->waiting) != NULL &&
+           swarm->connecting < swarm->options.connecting_at_once &&
+           (peer->due_ns == 0 || peer->due_ns <= bench_now_ns())) {
+        swarm->waiting = peer->waiting;
+        if (swarm->waiting == NULL)
+            swarm->last_waiting = &swarm->waiting;
+        start_peer(peer);
+    }
 }
 
 void swarm_run(struct swarm *swarm, int timeout_ms)
 {
-    while (swarm->next < swarm->count && on_the_way(swarm) < swarm->options.connecting_at_once)
-        start_peer(&swarm->peers[swarm->next++]);
+    start_waiting(swarm);
     struct epoll_event events[128];
     int count = epoll_wait(swarm->epoll, events, (int)COUNT_OF(events), timeout_ms);
     for (int i = 0; i < count; i++) {

@@ -5,9 +5,10 @@
 //   --rounds N   how many rounds (default 5)
 //   --peers N    idle connections (default 1000)
 //   --seconds N  how long agents are watched under load in each round (default 60)
-//   --only PART  hub or agent
+//   --only PART  hub, agent or fleet; the fleet is measured only if it is asked for
+//   --devices N  devices of the fleet (default 10000)
 //   --write      puts the tables into docs/performance.md
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent as HttpsAgent } from 'node:https';
 import { cpus } from 'node:os';
@@ -15,9 +16,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Agent, MODULE } from '../harness/agent.mjs';
-import { Hub, sas } from '../harness/hub.mjs';
-import { freePort, Program, runProgram, temporaryFolder } from '../harness/programs.mjs';
+import { Hub } from '../harness/hub.mjs';
+import { runProgram, temporaryFolder } from '../harness/programs.mjs';
 import { agentTable } from './agent_table.mjs';
+import { fleetTable } from './fleet.mjs';
+import { hubPeers, Mosquitto, privateBytes, writePeers } from './servers.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const bench = join(process.env.GEMEL_BUILD, 'test/bench/gemel-bench');
@@ -33,47 +36,6 @@ const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const say = (text) => process.stderr.write(`bench: ${text}\n`);
-
-// ---- the peers ----------------------------------------------------------------------------------
-
-class Mosquitto {
-  static async started(folder) {
-    const broker = new Mosquitto();
-    broker.port = await freePort();
-    broker.ca = join(folder, 'broker.pem');
-    const key = join(folder, 'broker.key');
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-      '-keyout', key, '-out', broker.ca, '-days', '2', '-subj', '/CN=localhost',
-      '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
-    const conf = join(folder, 'broker.conf');
-    writeFileSync(conf, [`listener ${broker.port} 127.0.0.1`, 'allow_anonymous true', `certfile ${broker.ca}`,
-      `keyfile ${key}`, 'set_tcp_nodelay true', ...(process.getuid() === 0 ? ['user root'] : []), ''].join('\n'));
-    broker.program = new Program('mosquitto', ['-c', conf]);
-    await broker.program.says(/running/);
-    return broker;
-  }
-}
-
-function writePeers(folder, name, lines) {
-  const file = join(folder, name);
-  writeFileSync(file, lines.map((line) => `${line.join('\t')}\n`).join(''), { mode: 0o600 });
-  return file;
-}
-
-async function hubPeers(hub, folder, count) {
-  const lines = [];
-  for (let first = 0; first < count; first += 100) {
-    const ids = Array.from({ length: Math.min(100, count - first) }, (_, i) => `bench-${first + i}`);
-    await hub.must('POST', '/devices', { body: ids.map((id) => ({ id, importMode: 'create' })) });
-  }
-  const key = hub.owner.SharedAccessKey;
-  for (let i = 0; i < count; i++) {
-    const id = `bench-${i}`;
-    lines.push([id, `${hub.hostName}/${id}/?api-version=2021-04-12`,
-      sas(`${hub.hostName}/devices/${id}`, key, 'iothubowner', 24 * 3600)]);
-  }
-  return writePeers(folder, 'hub-peers', lines);
-}
 
 // ---- the measures -------------------------------------------------------------------------------
 
@@ -100,12 +62,6 @@ async function journey(hub, agent, keepAlive, changes) {
     samples.push(Number(process.hrtime.bigint() - begin) / 1000);
   }
   return median(samples);
-}
-
-function privateBytes(pid) {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const kib = [...text.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB/gm)].map((m) => Number(m[1]));
-  return kib.reduce((a, b) => a + b, 0) * 1024;
 }
 
 // Private memory that each idle connection adds to the server.
@@ -190,8 +146,9 @@ async function hubTable() {
 }
 
 const tables = {};
-if (only !== 'agent') tables.table = await hubTable();
-if (only !== 'hub') tables['agent table'] = await agentTable({ rounds, seconds: option('seconds', 60) });
+if (only === null || only === 'hub') tables.table = await hubTable();
+if (only === 'fleet') tables['fleet table'] = await fleetTable({ devices: option('devices', 10_000) });
+if (only === null || only === 'agent') tables['agent table'] = await agentTable({ rounds, seconds: option('seconds', 60) });
 console.log(Object.values(tables).join('\n\n'));
 
 if (process.argv.includes('--write')) {
