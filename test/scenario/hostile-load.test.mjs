@@ -3,10 +3,11 @@
 // makes the hub hold is given back.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { connect as tlsConnect } from 'node:tls';
 import { after, before, test } from 'node:test';
 
-import { Hub } from '../harness/hub.mjs';
-import { MqttClient, publishPacket } from '../harness/mqtt.mjs';
+import { API, Hub } from '../harness/hub.mjs';
+import { MqttClient, publishPacket, subscribePacket, TYPES } from '../harness/mqtt.mjs';
 import { sleep, until } from '../harness/programs.mjs';
 
 let hub;
@@ -68,6 +69,45 @@ test('a client that asks and never reads is dropped, and its memory is given bac
   }
   await until('the hub to have enough', () => /does not read/.test(hub.program.output));
   await client.drop();
+});
+
+// What the kernel holds for the hub's end of a connection, in bytes; 0 without one.
+function heldByKernel(clientPort) {
+  const hex = (port) => port.toString(16).toUpperCase().padStart(4, '0');
+  const line = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((l) => l.trim().split(/\s+/))
+    .find((f) => f[1]?.endsWith(`:${hex(hub.httpsPort)}`) && f[2].endsWith(`:${hex(clientPort)}`));
+  return line ? Number.parseInt(line[4].split(':')[0], 16) : 0;
+}
+
+test('the kernel holds little for a client that does not read', async () => {
+  const value = 'v'.repeat(3000);
+  await hub.patchDesired('d', undefined, Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`big${i}`, value])));
+  const ask = `GET /twins/d?${API} HTTP/1.1\r\nHost: ${hub.hostName}\r\nAuthorization: ${hub.token()}\r\n\r\n`;
+  const socket = tlsConnect({ host: hub.address, port: hub.httpsPort, servername: 'localhost', ca: hub.ca });
+  await new Promise((resolve) => { socket.once('secureConnect', resolve); });
+  socket.on('error', () => {});
+  socket.pause();
+  const port = socket.localPort;
+  for (let i = 0; i < 400; i++) socket.write(ask);
+  let last = -1;
+  const held = await until('the hub to wait for its client', () => {
+    const before = last;
+    last = heldByKernel(port);
+    return last > 0 && last === before && last;
+  }, { everyMs: 500 });
+  socket.destroy();
+  assert.ok(held < 1_000_000, `${held} bytes`);
+});
+
+test('ten thousand refused topics are one line of the log', async () => {
+  const client = await MqttClient.connect(hub, device);
+  const before = hub.program.output.length;
+  client.send(subscribePacket(9, ...Array.from({ length: 10_000 }, () => ['#', 0])));
+  const { body } = await client.next(TYPES.SUBACK);
+  assert.ok(body.length === 10_002 && body.subarray(2).every((code) => code === 0x80));
+  await client.end();
+  assert.match(hub.program.output.slice(before), /d is refused 10000 of its subscriptions, the first because: .+/);
+  assert.ok(hub.program.output.length - before < 2000);
 });
 
 for (const [what, change] of [

@@ -69,10 +69,15 @@ void conn_init(struct conn *conn, struct gateway_thread *thread,
     outq_init(&conn->out, send_bytes);
 }
 
+/* What a client does not read waits with us, where it is counted, and not by the megabyte in the
+ * kernel, which takes more only as long as less than this is unsent. */
+#define UNSENT_BYTES (64 * 1024)
+
 static void set_options(int fd)
 {
-    int on = 1;
+    int on = 1, unsent = UNSENT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
@@ -171,6 +176,15 @@ static void want_to_write(struct conn *conn)
         lws_callback_on_writable(conn->wsi);
 }
 
+/* The kernel would go on for minutes offering what it holds to a client that does not read: with
+ * this, closing throws it away. */
+static void forget_unsent(const struct conn *conn)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (conn->wsi != NULL)
+        setsockopt(lws_get_socket_fd(conn->wsi), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void conn_send_raw(struct conn *conn, struct span bytes)
 {
     if (!conn_is_open(conn))
@@ -184,6 +198,8 @@ void conn_send_raw(struct conn *conn, struct span bytes)
     log_warn("gateway", "%s connection of %s is closed: %s", conn->protocol->name,
         conn_peer(conn, peer),
         err == ERR_FULL ? "it does not read what it is sent" : err_row(err)->text);
+    if (err == ERR_FULL)
+        forget_unsent(conn);
     conn_fail(conn);
 }
 
@@ -337,10 +353,13 @@ void conn_expired(void *self, struct wheel_entry *entry)
         conn_leave(conn);
         return;
     }
-    if (conn->phase == CONN_HANDSHAKE && SSL_is_init_finished(lws_get_ssl(conn->wsi)))
+    if (conn->phase == CONN_HANDSHAKE && SSL_is_init_finished(lws_get_ssl(conn->wsi))) {
         handshake_is_done(conn);
-    else
-        conn_fail(conn);
+        return;
+    }
+    if (conn->phase == CONN_FINISHING)
+        forget_unsent(conn);
+    conn_fail(conn);
 }
 
 /* ---- callbacks of libwebsockets -------------------------------------------------------------- */

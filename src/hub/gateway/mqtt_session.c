@@ -157,20 +157,18 @@ static void take_publish(struct mqtt_session *session, const struct mqtt_publish
         mqtt_ops_publish(session, publish, &topic);
 }
 
-static uint8_t grant(struct mqtt_session *session, const struct mqtt_filter *asked)
+static uint8_t grant(struct mqtt_session *session, const struct mqtt_filter *asked, struct why *why)
 {
     struct topic_owner owner = mqtt_session_owner(session);
     enum topic_filter filter;
-    struct why why;
-    enum err err = topic_parse_filter(asked->filter, &owner, &filter, &why);
-    if (err != ERR_NONE) {
-        log_info("gateway", "%.*s is refused a subscription: %s",
-            SPAN_ARG(session->identity.device_id), why_text(&why, err));
+    if (topic_parse_filter(asked->filter, &owner, &filter, why) != ERR_NONE)
+        return MQTT_SUBACK_FAILURE;
+    unsigned filters = session->filters | (unsigned)filter;
+    unsigned most = session->conn.thread->limits->subscriptions;
+    if ((unsigned)__builtin_popcount(filters) > most) {
+        why_set(why, "it holds %u already (gateway.subscriptions)", most);
         return MQTT_SUBACK_FAILURE;
     }
-    unsigned filters = session->filters | (unsigned)filter;
-    if ((unsigned)__builtin_popcount(filters) > session->conn.thread->limits->subscriptions)
-        return MQTT_SUBACK_FAILURE;
     session->filters = filters;
     unsigned qos = asked->qos > 0 ? 1 : 0;
     if (((unsigned)filter & (TOPIC_FILTER_C2D | TOPIC_FILTER_MODULE)) != 0)
@@ -201,9 +199,18 @@ static void take_subscribe(struct mqtt_session *session, struct mqtt_subscribe s
 {
     AUTO(buf_done) struct buf codes = BUF_EMPTY;
     struct mqtt_filter asked;
+    struct why why, first = {""};
+    size_t refused = 0;
     unsigned before = session->filters;
-    while (mqtt_next_filter(&subscribe, &asked))
-        buf_add_byte(&codes, (char)grant(session, &asked));
+    while (mqtt_next_filter(&subscribe, &asked)) {
+        uint8_t code = grant(session, &asked, &why);
+        buf_add_byte(&codes, (char)code);
+        if (code == MQTT_SUBACK_FAILURE && refused++ == 0)
+            first = why;
+    }
+    if (refused > 0)
+        log_info("gateway", "%.*s is refused %zu of its subscriptions, the first because: %s",
+            SPAN_ARG(session->identity.device_id), refused, why_text(&first, ERR_ARGUMENT));
     if (codes.failed)
         conn_fail(&session->conn);
     else
