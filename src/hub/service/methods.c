@@ -27,6 +27,7 @@
 #include "topic.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define BUCKETS 256u /* a power of two */
@@ -36,27 +37,16 @@
 #define RESPONSE_SECONDS_DEFAULT 30
 #define CONNECT_SECONDS_MAX 300
 
-#define NUMBER_SIZE 24
-
+/* A call of POST /twins/…/methods. */
 struct invocation {
-    struct invocation *next;
+    struct method_call call;
     struct rest *rest;
-    struct span device_id;
-    struct span module_id;
-    struct span name;
-    struct span payload; /* JSON text */
-    int64_t response_us; /* how long the answer may take */
-    int64_t connect_us;  /* how long the client may take to come */
-    int64_t connect_mono_us;
-    int64_t deadline_mono_us; /* of what it waits for now */
-    bool sent;
-    char number[NUMBER_SIZE]; /* the $rid */
 };
 
 struct bucket {
     pthread_mutex_t lock;
-    struct invocation *first;
-    struct invocation **last;
+    struct method_call *first;
+    struct method_call **last;
     size_t count;
 };
 
@@ -98,19 +88,19 @@ static struct bucket *bucket_of(
     return &service->methods->buckets[(hash ^ hash >> 15) & (BUCKETS - 1)];
 }
 
-static bool is_of(const struct invocation *call, int64_t hub_id, struct span device_id)
+static bool is_of(const struct method_call *call, int64_t hub_id, struct span device_id)
 {
-    return call->rest->hub_id == hub_id && span_eq(call->device_id, device_id);
+    return call->hub_id == hub_id && span_eq(call->device_id, device_id);
 }
 
-static bool is_of_session(const struct invocation *call, const struct session_identity *who)
+static bool is_of_session(const struct method_call *call, const struct session_identity *who)
 {
     return is_of(call, who->hub_id, who->device_id) && span_eq(call->module_id, who->module_id);
 }
 
 /* ---- the list of a bucket -------------------------------------------------------------------- */
 
-static void add(struct bucket *bucket, struct invocation *call)
+static void add(struct bucket *bucket, struct method_call *call)
 {
     call->next = NULL;
     *bucket->last = call;
@@ -118,9 +108,9 @@ static void add(struct bucket *bucket, struct invocation *call)
     bucket->count++;
 }
 
-static struct invocation *take_at(struct bucket *bucket, struct invocation **link)
+static struct method_call *take_at(struct bucket *bucket, struct method_call **link)
 {
-    struct invocation *call = *link;
+    struct method_call *call = *link;
     *link = call->next;
     if (call->next == NULL)
         bucket->last = link;
@@ -130,130 +120,158 @@ static struct invocation *take_at(struct bucket *bucket, struct invocation **lin
 
 /* ---- what is asked --------------------------------------------------------------------------- */
 
-static enum err read_seconds(
-    struct rest *rest, const char *name, int64_t min, int64_t max, int64_t *seconds)
+static enum err read_seconds(const struct json *body, const char *name, int64_t min, int64_t max,
+    int64_t *seconds, struct why *why)
 {
-    const struct json *value = json_find_text(rest->body, name);
+    const struct json *value = json_find_text(body, name);
     if (value == NULL || value->kind == JSON_NULL)
         return ERR_NONE;
     if (!json_int64(value, seconds) || *seconds < min || *seconds > max)
-        return fail(ERR_ARGUMENT, rest->why, "%s must be a whole number from %lld to %lld", name,
+        return fail(ERR_ARGUMENT, why, "%s must be a whole number from %lld to %lld", name,
             (long long)min, (long long)max);
     return ERR_NONE;
 }
 
-static enum err read_name(struct rest *rest, struct invocation *call)
+static enum err read_name(const struct json *body, struct method_call *call, struct why *why)
 {
     AUTO(buf_done) struct buf topic = BUF_EMPTY;
-    const struct json *name = json_find_text(rest->body, "methodName");
+    const struct json *name = json_find_text(body, "methodName");
     if (!json_is(name, JSON_STRING))
-        return fail(ERR_ARGUMENT, rest->why, "methodName is missing, or no string");
+        return fail(ERR_ARGUMENT, why, "methodName is missing, or no string");
     call->name = name->text;
-    enum err err = topic_write_method(&topic, call->name, SPAN_LIT("1"), rest->why);
+    enum err err = topic_write_method(&topic, call->name, SPAN_LIT("1"), why);
     return err == ERR_NONE && topic.failed ? ERR_MEMORY : err;
 }
 
 /* None at all is sent as null: the Python SDK reads every payload as JSON. */
-static enum err read_payload(struct rest *rest, struct invocation *call)
+static enum err read_payload(struct arena *arena, const struct json *body, size_t most,
+    struct method_call *call, struct why *why)
 {
-    const size_t most = rest->service->options.limits.method_bytes;
-    const struct json *payload = json_find_text(rest->body, "payload");
+    const struct json *payload = json_find_text(body, "payload");
     AUTO(buf_done) struct buf text = BUF_EMPTY;
     if (payload == NULL)
         buf_add_text(&text, "null");
     else
         json_write(payload, &text);
     if (!text.failed && text.len > most)
-        return fail(ERR_TOO_LARGE, rest->why,
+        return fail(ERR_TOO_LARGE, why,
             "the payload has %zu bytes, at most %zu are allowed (limits.method_bytes)", text.len,
             most);
-    if (text.failed || !arena_span(rest->arena, buf_span(&text), &call->payload))
+    if (text.failed || !arena_span(arena, buf_span(&text), &call->payload))
         return ERR_MEMORY;
     return ERR_NONE;
 }
 
-enum err methods_prepare(struct rest *rest)
+enum err method_call_read(struct arena *arena, const struct json *body, size_t payload_bytes,
+    struct method_call *call, struct why *why)
 {
-    struct invocation *call = arena_alloc(rest->arena, sizeof(*call));
     int64_t response = RESPONSE_SECONDS_DEFAULT;
     int64_t connect = 0;
-    if (call == NULL)
+    enum err err = read_name(body, call, why);
+    if (err == ERR_NONE)
+        err = read_payload(arena, body, payload_bytes, call, why);
+    if (err == ERR_NONE)
+        err = read_seconds(body, "responseTimeoutInSeconds", RESPONSE_SECONDS_MIN,
+            RESPONSE_SECONDS_MAX, &response, why);
+    if (err == ERR_NONE)
+        err = read_seconds(body, "connectTimeoutInSeconds", 0, CONNECT_SECONDS_MAX, &connect, why);
+    call->response_us = response * 1000000;
+    call->connect_us = connect * 1000000;
+    return err;
+}
+
+static void answer_rest(struct method_call *call, const struct method_outcome *outcome);
+
+enum err methods_prepare(struct rest *rest)
+{
+    struct invocation *invocation = arena_alloc(rest->arena, sizeof(*invocation));
+    if (invocation == NULL)
         return ERR_MEMORY;
-    rest->input = call;
-    call->rest = rest;
-    call->device_id = rest->arguments[0];
-    call->module_id = rest->arguments[1];
+    rest->input = invocation;
+    invocation->rest = rest;
+    invocation->call = (struct method_call){.hub_id = rest->hub_id,
+        .device_id = rest->arguments[0],
+        .module_id = rest->arguments[1],
+        .done = answer_rest};
     if (!json_is(rest->body, JSON_OBJECT))
         return fail(ERR_ARGUMENT, rest->why, "the body is %s, it must be an object",
             json_kind_name(rest->body));
-    enum err err = read_name(rest, call);
-    if (err == ERR_NONE)
-        err = read_payload(rest, call);
-    if (err == ERR_NONE)
-        err = read_seconds(rest, "responseTimeoutInSeconds", RESPONSE_SECONDS_MIN,
-            RESPONSE_SECONDS_MAX, &response);
-    if (err == ERR_NONE)
-        err = read_seconds(rest, "connectTimeoutInSeconds", 0, CONNECT_SECONDS_MAX, &connect);
-    call->response_us = response * 1000000;
-    call->connect_us = connect * 1000000;
-    rest->messages = gate_messages(call->payload.len);
+    enum err err = method_call_read(rest->arena, rest->body,
+        rest->service->options.limits.method_bytes, &invocation->call, rest->why);
+    rest->messages = gate_messages(invocation->call.payload.len);
     rest->cost = rest->messages * 4096;
     return err;
 }
 
 /* ---- what is answered ------------------------------------------------------------------------ */
 
-static void finish_offline(struct invocation *call)
+static void end(struct method_call *call, enum err err, const struct why *why)
+{
+    const struct method_outcome outcome = {.err = err, .why = why, .sent = call->sent};
+    call->done(call, &outcome);
+}
+
+static void end_offline(struct method_call *call)
 {
     struct why why;
     why_set(&why, "%s%.*s%s%.*s is not connected, or has not subscribed to methods",
         call->module_id.len > 0 ? "Module " : "Device ", SPAN_ARG(call->device_id),
         call->module_id.len > 0 ? "/" : "", SPAN_ARG(call->module_id));
-    rest_finish(call->rest, ERR_DEVICE_NOT_ONLINE, &why);
+    end(call, ERR_DEVICE_NOT_ONLINE, &why);
 }
 
-static void finish_late(struct invocation *call)
+static void end_late(struct method_call *call)
 {
     struct why why;
     why_set(&why, "the device did not answer the method within %lld s",
         (long long)(call->response_us / 1000000));
-    rest_finish(call->rest, ERR_TIMEOUT, &why);
+    end(call, ERR_TIMEOUT, &why);
 }
 
-static void finish_time_up(struct invocation *call)
+static void end_time_up(struct method_call *call)
 {
     if (call->sent)
-        finish_late(call);
+        end_late(call);
     else
-        finish_offline(call);
+        end_offline(call);
 }
 
-static void finish_draining(struct invocation *call)
+static void end_draining(struct method_call *call)
 {
     struct why why;
     why_set(&why, "the server is shutting down");
-    rest_finish(call->rest, ERR_UNAVAILABLE, &why);
+    end(call, ERR_UNAVAILABLE, &why);
 }
 
-/* What a client says must be JSON, or nothing, which is null. */
-static enum err respond_answer(
-    struct rest *rest, const struct method_response *response, struct why *why)
+enum err method_answer_read(struct arena *arena, const struct method_response *response,
+    size_t payload_bytes, struct json **ret_payload, struct why *why)
 {
-    const size_t most = rest->service->options.limits.method_bytes;
-    AUTO(buf_done) struct buf body = BUF_EMPTY;
     struct json *payload = NULL;
     struct span text = span_trim(response->payload);
-    if (response->payload.len > most)
+    if (response->payload.len > payload_bytes)
         return fail(ERR_BAD_ANSWER, why,
             "the device's answer has %zu bytes, at most %zu are allowed (limits.method_bytes)",
-            response->payload.len, most);
+            response->payload.len, payload_bytes);
     if (text.len > 0) {
-        enum err err = json_parse(rest->arena, text, 0, &payload, why);
+        enum err err = json_parse(arena, text, 0, &payload, why);
         if (err != ERR_NONE) {
             why_prefix(why, "the device's answer is no JSON");
             return err == ERR_MEMORY ? err : ERR_BAD_ANSWER;
         }
     }
+    *ret_payload = payload;
+    return ERR_NONE;
+}
+
+static enum err respond_answer(
+    struct rest *rest, const struct method_response *response, struct why *why)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    struct json *payload;
+    enum err err = method_answer_read(
+        rest->arena, response, rest->service->options.limits.method_bytes, &payload, why);
+    if (err != ERR_NONE)
+        return err;
     buf_add_format(&body, "{\"status\":%" PRId32 ",\"payload\":", response->status);
     if (payload == NULL)
         buf_add_text(&body, "null");
@@ -263,15 +281,26 @@ static enum err respond_answer(
     return respond_json(rest, 200, &body);
 }
 
+static void answer_rest(struct method_call *call, const struct method_outcome *outcome)
+{
+    struct rest *rest = ((struct invocation *)call)->rest;
+    struct why why = {""};
+    if (outcome->err != ERR_NONE) {
+        rest_finish(rest, outcome->err, outcome->why);
+        return;
+    }
+    enum err err = respond_answer(rest, outcome->response, &why);
+    rest_finish(rest, err, &why);
+}
+
 void service_method_response(struct service *service, const struct session_identity *who,
     const struct method_response *response)
 {
     struct bucket *bucket = bucket_of(service, who->hub_id, who->device_id);
-    struct invocation *answered = NULL;
-    struct why why = {""};
+    struct method_call *answered = NULL;
     pthread_mutex_lock(&bucket->lock);
-    for (struct invocation **link = &bucket->first; *link != NULL; link = &(*link)->next) {
-        struct invocation *call = *link;
+    for (struct method_call **link = &bucket->first; *link != NULL; link = &(*link)->next) {
+        struct method_call *call = *link;
         if (!call->sent || !is_of_session(call, who) ||
             !span_is(response->request_id, call->number))
             continue;
@@ -281,20 +310,20 @@ void service_method_response(struct service *service, const struct session_ident
     pthread_mutex_unlock(&bucket->lock);
     if (answered == NULL)
         return;
-    enum err err = respond_answer(answered->rest, response, &why);
-    rest_finish(answered->rest, err, &why);
+    const struct method_outcome outcome = {.response = response, .sent = true};
+    answered->done(answered, &outcome);
 }
 
 /* ---- handing over ---------------------------------------------------------------------------- */
 
 /* True: the client is sent it. Under the bucket's lock. */
-static bool hand_over(struct service *service, struct invocation *call)
+static bool hand_over(struct service *service, struct method_call *call)
 {
     const struct method_request request = {
         .name = call->name, .request_id = span_of(call->number), .payload = call->payload};
     call->sent = true; /* the answer may be there before the bus has returned */
     call->deadline_mono_us = clock_mono_us(service->options.clock) + call->response_us;
-    if (bus_method(service->options.bus, call->rest->hub_id, call->device_id, call->module_id,
+    if (bus_method(service->options.bus, call->hub_id, call->device_id, call->module_id,
             &request) == ERR_NONE)
         return true;
     call->sent = false;
@@ -302,26 +331,26 @@ static bool hand_over(struct service *service, struct invocation *call)
     return false;
 }
 
-static size_t count_device(const struct bucket *bucket, const struct invocation *call)
+static size_t count_device(const struct bucket *bucket, const struct method_call *call)
 {
     size_t count = 0;
-    for (const struct invocation *other = bucket->first; other != NULL; other = other->next)
-        count += is_of(other, call->rest->hub_id, call->device_id);
+    for (const struct method_call *other = bucket->first; other != NULL; other = other->next)
+        count += is_of(other, call->hub_id, call->device_id);
     return count;
 }
 
-static void begin(struct rest *rest)
+void methods_begin(struct service *service, struct method_call *call)
 {
-    struct service *service = rest->service;
-    struct invocation *call = rest->input;
     const size_t most = service->options.limits.methods_per_device;
-    struct bucket *bucket = bucket_of(service, rest->hub_id, call->device_id);
+    struct bucket *bucket = bucket_of(service, call->hub_id, call->device_id);
     snprintf(call->number, sizeof(call->number), "%llx",
         (unsigned long long)atomic_fetch_add(&service->methods->next_number, 1));
+    call->sent = false;
+    pthread_mutex_lock(&bucket->lock);
+    /* With the lock: what comes behind the last release must see that the server drains. */
     pthread_mutex_lock(&service->lock);
     bool draining = service->draining;
     pthread_mutex_unlock(&service->lock);
-    pthread_mutex_lock(&bucket->lock);
     bool full = bucket->count >= most && count_device(bucket, call) >= most;
     call->connect_mono_us = clock_mono_us(service->options.clock) + call->connect_us;
     bool waits = !full && !draining && (hand_over(service, call) || call->connect_us > 0);
@@ -331,17 +360,24 @@ static void begin(struct rest *rest)
     if (waits)
         return;
     if (draining) {
-        finish_draining(call);
+        end_draining(call);
     } else if (full) {
         struct why why;
         why_set(&why, "%zu methods of the device wait already (limits.methods_per_device)", most);
-        rest_finish(rest, ERR_TOO_MANY_METHODS, &why);
+        end(call, ERR_TOO_MANY_METHODS, &why);
     } else {
-        finish_offline(call);
+        end_offline(call);
     }
 }
 
-static enum err note_method(struct rest *rest, const struct invocation *call)
+static void begin(struct rest *rest)
+{
+    struct invocation *invocation = rest->input;
+    invocation->call.hub_id = rest->hub_id;
+    methods_begin(rest->service, &invocation->call);
+}
+
+static enum err note_method(struct rest *rest, const struct method_call *call)
 {
     AUTO(buf_done) struct buf detail = BUF_EMPTY;
     buf_add_text(&detail, "{\"methodName\":");
@@ -354,7 +390,8 @@ static enum err note_method(struct rest *rest, const struct invocation *call)
 
 enum err methods_invoke(struct rest *rest)
 {
-    struct invocation *call = rest->input;
+    const struct invocation *invocation = rest->input;
+    const struct method_call *call = &invocation->call;
     struct identity identity;
     enum err err = find_identity(rest->txn, rest->arena, rest->hub_id, call->device_id,
         call->module_id, &identity, rest->why);
@@ -371,7 +408,7 @@ void methods_wake(struct service *service, const struct session_identity *who)
 {
     struct bucket *bucket = bucket_of(service, who->hub_id, who->device_id);
     pthread_mutex_lock(&bucket->lock);
-    for (struct invocation *call = bucket->first; call != NULL; call = call->next)
+    for (struct method_call *call = bucket->first; call != NULL; call = call->next)
         if (!call->sent && is_of_session(call, who))
             (void)hand_over(service, call);
     pthread_mutex_unlock(&bucket->lock);
@@ -382,10 +419,10 @@ void service_method_returned(
     struct service *service, const struct session_identity *who, struct span request_id)
 {
     struct bucket *bucket = bucket_of(service, who->hub_id, who->device_id);
-    struct invocation *over = NULL;
+    struct method_call *over = NULL;
     pthread_mutex_lock(&bucket->lock);
-    for (struct invocation **link = &bucket->first; *link != NULL; link = &(*link)->next) {
-        struct invocation *call = *link;
+    for (struct method_call **link = &bucket->first; *link != NULL; link = &(*link)->next) {
+        struct method_call *call = *link;
         if (!call->sent || !is_of_session(call, who) || !span_is(request_id, call->number))
             continue;
         if (!hand_over(service, call) &&
@@ -395,44 +432,44 @@ void service_method_returned(
     }
     pthread_mutex_unlock(&bucket->lock);
     if (over != NULL)
-        finish_offline(over);
+        end_offline(over);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-typedef bool invocation_choice(const struct invocation *call, const void *argument);
+typedef bool method_choice(const struct method_call *call, const void *argument);
 
 /* Takes out what is chosen, and finishes it without the lock. */
-static void finish_chosen(struct bucket *bucket, invocation_choice *choose, const void *argument,
-    void (*finish)(struct invocation *call))
+static void finish_chosen(struct bucket *bucket, method_choice *choose, const void *argument,
+    void (*finish)(struct method_call *call))
 {
-    struct invocation *chosen = NULL;
-    struct invocation **end = &chosen;
+    struct method_call *chosen = NULL;
+    struct method_call **end = &chosen;
     pthread_mutex_lock(&bucket->lock);
-    for (struct invocation **link = &bucket->first; *link != NULL;) {
+    for (struct method_call **link = &bucket->first; *link != NULL;) {
         if (!choose(*link, argument)) {
             link = &(*link)->next;
             continue;
         }
-        struct invocation *call = take_at(bucket, link);
+        struct method_call *call = take_at(bucket, link);
         call->next = NULL;
         *end = call;
         end = &call->next;
     }
     pthread_mutex_unlock(&bucket->lock);
     while (chosen != NULL) {
-        struct invocation *next = chosen->next;
+        struct method_call *next = chosen->next;
         finish(chosen);
         chosen = next;
     }
 }
 
-static bool any(const struct invocation *call UNUSED, const void *argument UNUSED)
+static bool any(const struct method_call *call UNUSED, const void *argument UNUSED)
 {
     return true;
 }
 
-static bool is_late(const struct invocation *call, const void *now_mono_us)
+static bool is_late(const struct method_call *call, const void *now_mono_us)
 {
     return call->deadline_mono_us <= *(const int64_t *)now_mono_us;
 }
@@ -442,7 +479,7 @@ void methods_release(struct service *service, bool all)
     const int64_t now = clock_mono_us(service->options.clock);
     for (size_t i = 0; i < BUCKETS; i++)
         finish_chosen(&service->methods->buckets[i], all ? any : is_late, &now,
-            all ? finish_draining : finish_time_up);
+            all ? end_draining : end_time_up);
 }
 
 struct deleted {
@@ -451,22 +488,21 @@ struct deleted {
     struct span module_id;
 };
 
-static bool is_deleted(const struct invocation *call, const void *argument)
+static bool is_deleted(const struct method_call *call, const void *argument)
 {
     const struct deleted *gone = argument;
     return is_of(call, gone->hub_id, gone->device_id) &&
            (gone->module_id.len == 0 || span_eq(call->module_id, gone->module_id));
 }
 
-static void finish_deleted(struct invocation *call)
+static void end_deleted(struct method_call *call)
 {
-    rest_finish(
-        call->rest, call->module_id.len > 0 ? ERR_MODULE_NOT_FOUND : ERR_DEVICE_NOT_FOUND, NULL);
+    end(call, call->module_id.len > 0 ? ERR_MODULE_NOT_FOUND : ERR_DEVICE_NOT_FOUND, NULL);
 }
 
 void methods_forget(
     struct service *service, int64_t hub_id, struct span device_id, struct span module_id)
 {
     const struct deleted gone = {hub_id, device_id, module_id};
-    finish_chosen(bucket_of(service, hub_id, device_id), is_deleted, &gone, finish_deleted);
+    finish_chosen(bucket_of(service, hub_id, device_id), is_deleted, &gone, end_deleted);
 }

@@ -554,3 +554,85 @@ enum err store_feedback_prune(
     must(txn->writable);
     return txn->driver->feedback_prune(txn, before_us, limit, ret_dropped);
 }
+
+enum err store_scheduled_put(
+    struct store_txn *txn, const struct scheduled_job *job, int64_t *ret_id)
+{
+    must(txn->writable);
+    return txn->driver->scheduled_put(txn, job, ret_id);
+}
+
+enum err store_scheduled_get(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    struct span name, struct scheduled_job *ret_job)
+{
+    return txn->driver->scheduled_get(txn, arena, hub_id, name, ret_job);
+}
+
+enum err store_scheduled_find(struct store_txn *txn, struct arena *arena, int64_t id,
+    bool with_document, struct scheduled_job *ret_job)
+{
+    return txn->driver->scheduled_find(txn, arena, id, with_document, ret_job);
+}
+
+enum err store_scheduled_update(struct store_txn *txn, const struct scheduled_job *job)
+{
+    must(txn->writable);
+    return txn->driver->scheduled_update(txn, job);
+}
+
+enum err store_scheduled_list(struct store_txn *txn, int64_t hub_id,
+    const struct scheduled_range *range, scheduled_visitor *visit, void *self)
+{
+    return txn->driver->scheduled_list(txn, hub_id, range, visit, self);
+}
+
+enum err store_scheduled_open(struct store_txn *txn, scheduled_visitor *visit, void *self)
+{
+    return txn->driver->scheduled_open(txn, visit, self);
+}
+
+enum err store_scheduled_count(
+    struct store_txn *txn, int64_t hub_id, struct scheduled_totals *ret_totals)
+{
+    return txn->driver->scheduled_count(txn, hub_id, ret_totals);
+}
+
+enum err store_scheduled_prune(struct store_txn *txn, int64_t hub_id,
+    const struct scheduled_keep *keep, size_t limit, size_t *ret_dropped)
+{
+    must(txn->writable);
+    return txn->driver->scheduled_prune(txn, hub_id, keep, limit, ret_dropped);
+}
+
+enum err store_device_job_add(struct store_txn *txn, int64_t hub_id, int64_t job_id,
+    struct span device_id, struct span module_id, int64_t now_us)
+{
+    must(txn->writable);
+    return txn->driver->device_job_add(txn, hub_id, job_id, device_id, module_id, now_us);
+}
+
+enum err store_device_job_list(struct store_txn *txn, struct arena *arena, int64_t job_id,
+    enum device_job_status status, size_t limit, struct device_job **ret_jobs, size_t *ret_count)
+{
+    return txn->driver->device_job_list(txn, arena, job_id, status, limit, ret_jobs, ret_count);
+}
+
+enum err store_device_job_move(
+    struct store_txn *txn, const struct device_job *job, enum device_job_status from)
+{
+    must(txn->writable);
+    return txn->driver->device_job_move(txn, job, from);
+}
+
+enum err store_device_job_move_all(struct store_txn *txn, const struct device_job *to,
+    enum device_job_status from, size_t limit, size_t *ret_moved)
+{
+    must(txn->writable);
+    return txn->driver->device_job_move_all(txn, to, from, limit, ret_moved);
+}
+
+enum err store_device_job_scan(struct store_txn *txn, int64_t hub_id,
+    const struct device_job_range *range, device_job_visitor *visit, void *self)
+{
+    return txn->driver->device_job_scan(txn, hub_id, range, visit, self);
+}

@@ -9,6 +9,7 @@
 #define GEMEL_STORE_PRIV_H
 
 #include "store.h"
+#include "store_scheduled.h"
 
 #include <stdatomic.h>
 
@@ -148,6 +149,32 @@ struct store_driver {
         feedback_visitor *visit, void *self);
     enum err (*feedback_prune)(
         struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
+
+    enum err (*scheduled_put)(
+        struct store_txn *txn, const struct scheduled_job *job, int64_t *ret_id);
+    enum err (*scheduled_get)(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+        struct span name, struct scheduled_job *ret_job);
+    enum err (*scheduled_find)(struct store_txn *txn, struct arena *arena, int64_t id,
+        bool with_document, struct scheduled_job *ret_job);
+    enum err (*scheduled_update)(struct store_txn *txn, const struct scheduled_job *job);
+    enum err (*scheduled_list)(struct store_txn *txn, int64_t hub_id,
+        const struct scheduled_range *range, scheduled_visitor *visit, void *self);
+    enum err (*scheduled_open)(struct store_txn *txn, scheduled_visitor *visit, void *self);
+    enum err (*scheduled_count)(
+        struct store_txn *txn, int64_t hub_id, struct scheduled_totals *ret_totals);
+    enum err (*scheduled_prune)(struct store_txn *txn, int64_t hub_id,
+        const struct scheduled_keep *keep, size_t limit, size_t *ret_dropped);
+    enum err (*device_job_add)(struct store_txn *txn, int64_t hub_id, int64_t job_id,
+        struct span device_id, struct span module_id, int64_t now_us);
+    enum err (*device_job_list)(struct store_txn *txn, struct arena *arena, int64_t job_id,
+        enum device_job_status status, size_t limit, struct device_job **ret_jobs,
+        size_t *ret_count);
+    enum err (*device_job_move)(
+        struct store_txn *txn, const struct device_job *job, enum device_job_status from);
+    enum err (*device_job_move_all)(struct store_txn *txn, const struct device_job *to,
+        enum device_job_status from, size_t limit, size_t *ret_moved);
+    enum err (*device_job_scan)(struct store_txn *txn, int64_t hub_id,
+        const struct device_job_range *range, device_job_visitor *visit, void *self);
 
     enum err (*device_table)(struct store_txn *txn, int64_t hub_id,
         const struct device_range *range, struct span state_of, device_visitor *visit, void *self);
