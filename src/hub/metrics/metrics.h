@@ -17,6 +17,7 @@ enum { BY_MQTT, BY_HTTPS, BY_WEBSOCKET };
 enum { TWIN_DESIRED_UPDATE, TWIN_REPORTED_UPDATE };
 enum { BY_WRITE, BY_READ };
 enum { BY_AGE, BY_SIZE };
+enum { JOB_COMPLETED, JOB_FAILED, JOB_CANCELLED };
 
 /* What is asked: over MQTT, and all of REST together. */
 enum metrics_request {

@@ -104,6 +104,21 @@ static bool take_latest_state(struct query_narrow *narrow, const struct query_va
     return true;
 }
 
+/* A device's rows and a job's rows are found at once. */
+static bool take_of_job(
+    struct query_narrow *narrow, const struct node *path, const struct query_value *value)
+{
+    if (value->kind != VALUE_STRING || value->text.len == 0)
+        return false;
+    struct span *part = is_path(path, QUERY_JOB, "jobId")      ? &narrow->job_id
+                        : is_path(path, QUERY_JOB, "deviceId") ? &narrow->job_device_id
+                                                               : NULL;
+    if (part == NULL || part->len > 0)
+        return false;
+    *part = value->text;
+    return true;
+}
+
 /* Of `path = value`. */
 static bool take_equal(struct narrowing *self, const struct node *path, const struct node *constant)
 {
@@ -112,6 +127,8 @@ static bool take_equal(struct narrowing *self, const struct node *path, const st
     bool modules = self->query->collection == QUERY_MODULES;
     if (path->kind != NODE_PATH || constant->kind != NODE_CONST)
         return false;
+    if (self->query->collection == QUERY_JOBS)
+        return take_of_job(narrow, path, value);
     if (is_path(path, QUERY_DEVICE_ID, NULL))
         return take_ids(self, constant, 1);
     if (is_path(path, QUERY_CONNECTION_STATE, NULL))
@@ -193,7 +210,7 @@ bool narrow_condition(struct arena *arena, struct query *query)
     struct narrowing self = {.arena = arena, .query = query};
     query->narrow =
         (struct query_narrow){.connected = -1, .enabled = -1, .iot_edge = -1, .latest_state = -1};
-    if (query->where != NULL && query->collection != QUERY_JOBS) {
+    if (query->where != NULL) {
         if (query->where->kind == NODE_AND) {
             take_parts(&self, query->where);
             query->where = query->where->count == 0 ? NULL : query->where;

@@ -81,6 +81,19 @@ static bool put_names(
     return true;
 }
 
+/* Of devices.jobs: their first words are compared without regard to case, too. */
+static struct span job_word(struct span word)
+{
+    static const struct span words[] = {SPAN_INIT("deviceId"), SPAN_INIT("moduleId"),
+        SPAN_INIT("jobId"), SPAN_INIT("jobType"), SPAN_INIT("status"), SPAN_INIT("startTimeUtc"),
+        SPAN_INIT("endTimeUtc"), SPAN_INIT("createdDateTimeUtc"),
+        SPAN_INIT("lastUpdatedDateTimeUtc"), SPAN_INIT("outcome"), SPAN_INIT("error")};
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (span_eq_nocase(words[i], word))
+            return words[i];
+    return word;
+}
+
 bool path_resolve(struct arena *arena, enum query_collection collection, struct span *words,
     size_t count, struct path *ret_path)
 {
@@ -88,8 +101,10 @@ bool path_resolve(struct arena *arena, enum query_collection collection, struct 
     *ret_path = (struct path){.field = QUERY_UNKNOWN};
     words += skip;
     count -= skip;
-    if (collection == QUERY_JOBS)
+    if (collection == QUERY_JOBS && count > 0) {
         ret_path->field = QUERY_JOB;
+        words[0] = job_word(words[0]);
+    }
     for (size_t i = 0; i < COUNT_OF(rows) && collection != QUERY_JOBS; i++) {
         size_t taken = match(&rows[i], words, count);
         if (taken == 0)

@@ -88,6 +88,8 @@ struct query_narrow {
     int latest_state;             /* 1 "success", 2 "failed"; -1: any */
     struct span tag;              /* names, with dots between them; empty: none */
     struct query_value tag_value; /* a boolean, number or string that the tag equals */
+    struct span job_id;           /* devices.jobs: of this job; empty: any */
+    struct span job_device_id;    /* likewise of this device, with its modules */
     bool all;                     /* it says the whole condition */
 };
 

@@ -34,18 +34,13 @@ static bool begins_with_from(struct span text)
                text.ptr[length] == '\r');
 }
 
-enum err configuration_condition(
-    struct arena *arena, struct span text, struct query **ret_query, struct why *why)
+enum err configuration_read_condition(struct arena *arena, struct span text, const char *what,
+    struct query **ret_query, struct why *why)
 {
     char *query = NULL;
     text = span_trim(text);
-    if (text.len == 0) {
-        *ret_query = NULL;
-        return ERR_NONE;
-    }
     if (text.len > query_limits_default.text_bytes / 2)
-        return fail(ERR_TARGET_CONDITION, why,
-            "the condition has %zu bytes, at most %zu are allowed", text.len,
+        return fail(ERR_ARGUMENT, why, "%s has %zu bytes, at most %zu are allowed", what, text.len,
             query_limits_default.text_bytes / 2);
     if (span_is(text, "*"))
         query = arena_format(arena, "SELECT * FROM devices");
@@ -54,11 +49,22 @@ enum err configuration_condition(
     else /* with a line of its own, so that the place that an error names is easily found */
         query = arena_format(arena, "SELECT * FROM devices WHERE\n%.*s", SPAN_ARG(text));
     enum err err = read_query(arena, query, ret_query, why);
-    if (err == ERR_MEMORY || err == ERR_NONE)
-        return err;
-    why_prefix(why, "the target condition, which begins in line %d",
-        begins_with_from(text) || span_is(text, "*") ? 1 : 2);
-    return ERR_TARGET_CONDITION;
+    if (err == ERR_ARGUMENT)
+        why_prefix(why, "%s, which begins in line %d", what,
+            begins_with_from(text) || span_is(text, "*") ? 1 : 2);
+    return err;
+}
+
+enum err configuration_condition(
+    struct arena *arena, struct span text, struct query **ret_query, struct why *why)
+{
+    if (span_trim(text).len == 0) {
+        *ret_query = NULL;
+        return ERR_NONE;
+    }
+    enum err err =
+        configuration_read_condition(arena, text, "the target condition", ret_query, why);
+    return err == ERR_ARGUMENT ? ERR_TARGET_CONDITION : err;
 }
 
 enum err configuration_metric_query(

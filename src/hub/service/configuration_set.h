@@ -45,6 +45,9 @@ void configuration_set_free(struct configuration_set *set); /* NULL is fine */
  * stands behind WHERE. ERR_TARGET_CONDITION. The text is copied into the arena. */
 enum err configuration_condition(
     struct arena *arena, struct span text, struct query **ret_query, struct why *why) MUST_USE;
+/* The same where nothing is no condition; `what` names it in the sentence. ERR_ARGUMENT. */
+enum err configuration_read_condition(struct arena *arena, struct span text, const char *what,
+    struct query **ret_query, struct why *why) MUST_USE;
 /* Reads the query of a metric, whose rows are counted. ERR_CONFIGURATION_METRIC. */
 enum err configuration_metric_query(
     struct arena *arena, struct span text, struct query **ret_query, struct why *why) MUST_USE;

@@ -2,7 +2,7 @@
 #include "configuration_engine.h"
 
 #include "log.h"
-#include "notices.h"
+#include "twin_write.h"
 
 #define SLICE_US 15000
 #define LOOKS_PER_CLOCK 16
@@ -190,45 +190,6 @@ static enum err run_look(struct store_job *job, struct store_txn *txn)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static enum err add_effect(
-    struct configuration_work *work, const struct concern *target, const struct twin_change *change)
-{
-    struct effect *effect = arena_alloc(&work->arena, sizeof(*effect));
-    if (effect == NULL || !arena_span(&work->arena, device_of(target), &effect->device_id) ||
-        !arena_span(&work->arena, module_of(target), &effect->module_id))
-        return ERR_MEMORY;
-    effect->hub_id = target->hub_id;
-    effect->next = work->effects;
-    if (change != NULL) {
-        effect->payload = change->notification;
-        effect->version = change->doc.desired.version;
-    }
-    work->effects = effect;
-    return ERR_NONE;
-}
-
-static enum err note_history(struct configuration_work *work, struct store_txn *txn,
-    const struct concern *target, struct span author, const struct twin_change *change)
-{
-    const struct service *service = work->configurator->service;
-    size_t keep = service->options.limits.history_entries;
-    char *name = arena_format(&work->arena, "configuration %.*s", SPAN_ARG(author));
-    if (name == NULL)
-        return ERR_MEMORY;
-    const struct history_entry entry = {.time_us = now_us(service),
-        .kind = HISTORY_PATCH,
-        .desired_changed = true,
-        .author = span_of(name),
-        .from = SPAN_LIT("configuration"),
-        .desired_version = change->doc.desired.version,
-        .tags = change->doc.tags,
-        .desired = change->doc.desired.values};
-    if (keep == 0)
-        return ERR_NONE;
-    return store_history_put(
-        txn, target->hub_id, device_of(target), module_of(target), &entry, keep);
-}
-
 /* Makes the document. What a limit refuses is left as it is, and the twin says "Targeted". */
 static enum err make_change(struct configuration_work *work, const struct twin_doc *twin,
     const struct configuration_verdict *verdict, const struct concern *target,
@@ -279,19 +240,17 @@ static enum err change_twin(
         (!change.desired_changed && span_eq(change.doc.configurations, twin.configurations) &&
             span_eq(change.doc.owned, twin.owned)))
         return err;
-    err = add_effect(work, target, change.desired_changed ? &change : NULL);
-    if (err == ERR_NONE)
-        err = store_twin_put(
-            txn, target->hub_id, identity.device_id, identity.module_id, &change.doc, twin.version);
+    struct twin_write write = {.service = work->configurator->service,
+        .txn = txn,
+        .arena = &work->arena,
+        .hub_id = target->hub_id,
+        .effects = work->effects};
+    const struct twin_author author = {"configuration", verdict.author};
+    err = twin_write_put(&write, &identity, twin.version, &change, verdict.patch, &author);
+    work->effects = write.effects;
     if (err == ERR_NONE && !span_eq(change.doc.configurations, twin.configurations))
         err = store_configuration_target(
             txn, target->hub_id, identity.device_id, identity.module_id, change.doc.configurations);
-    if (err == ERR_NONE && change.desired_changed)
-        err = note_history(work, txn, target, verdict.author, &change);
-    const struct twin_notice notice = {
-        identity.device_id, identity.module_id, TWIN_PATCH, verdict.patch, &change};
-    if (err == ERR_NONE && change.desired_changed)
-        err = notice_twin(work->configurator->service, txn, target->hub_id, &notice);
     return err;
 }
 
@@ -364,18 +323,11 @@ static void step_done(struct configuration_work *work)
 static void write_done(struct store_job *job, enum err result)
 {
     struct configuration_work *work = (struct configuration_work *)job;
-    struct bus *bus = work->configurator->service->options.bus;
     if (result != ERR_NONE) {
         configuration_pause(work, result);
         return;
     }
-    for (const struct effect *e = work->effects; e != NULL; e = e->next) {
-        if (e->version > 0)
-            bus_desired(bus, e->hub_id, e->device_id, e->module_id, e->payload, e->version);
-        bus_twin_changed(bus, e->hub_id, e->device_id, e->module_id);
-    }
-    if (work->effects != NULL && notice_is_wanted(work->configurator->service, NOTICE_TWIN_UPDATED))
-        bus_events_appended(bus, work->hub->hub_id, 0);
+    twin_write_tell(work->configurator->service, work->hub->hub_id, work->effects);
     for (size_t i = 0; i < WRITE_TWINS && work->targets != NULL; i++) {
         struct concern *target = work->targets;
         work->targets = target->next;

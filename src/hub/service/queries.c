@@ -15,6 +15,7 @@
  */
 #include "service_priv.h"
 
+#include "job_document.h"
 #include "query.h"
 #include "query_document.h"
 #include "query_token.h"
@@ -40,6 +41,7 @@ struct query_work {
     char after_module[ID_BYTES];
     size_t after_len;
     size_t module_len;
+    int64_t after_job; /* devices.jobs: the job of the place */
     bool begun;
     int64_t end_us;   /* mono time at which the query must end */
     int64_t slice_us; /* likewise the slice */
@@ -75,18 +77,6 @@ static enum err admit(struct rest *rest)
     return ERR_NONE;
 }
 
-static enum err read_items(struct rest *rest, uint64_t *ret_items)
-{
-    struct span text = rest->call->max_items;
-    uint64_t most = rest->service->options.limits.list_items;
-    uint64_t items = ITEMS_DEFAULT;
-    if (text.len > 0 && !span_is(text, "-1") && (!span_u64(text, INT64_MAX, &items) || items == 0))
-        return fail(ERR_ARGUMENT, rest->why,
-            "x-ms-max-item-count is \"%.*s\", it must be a number from 1 on", SPAN_ARG(text));
-    *ret_items = items < most ? items : most;
-    return ERR_NONE;
-}
-
 static enum err read_place(struct rest *rest, struct query_work *work)
 {
     work->place = (struct query_token){.left = query_top(work->query)};
@@ -98,6 +88,8 @@ static enum err read_place(struct rest *rest, struct query_work *work)
         return err;
     work->after_len = work->place.after.len;
     work->module_len = work->place.after_module.len;
+    if (query_collection(work->query) == QUERY_JOBS && work->place.skip <= INT64_MAX)
+        work->after_job = (int64_t)work->place.skip;
     if (work->after_len < ID_BYTES && work->module_len < ID_BYTES) {
         memcpy(work->after, work->place.after.ptr, work->after_len);
         if (work->module_len > 0)
@@ -129,7 +121,7 @@ enum err queries_prepare(struct rest *rest)
     rest->input = work;
     enum err err = read_query(rest, work);
     if (err == ERR_NONE)
-        err = read_items(rest, &work->items);
+        err = rest_max_items(rest, ITEMS_DEFAULT, &work->items);
     if (err == ERR_NONE)
         err = read_place(rest, work);
     if (err == ERR_NONE && query_is_grouped(work->query)) {
@@ -199,6 +191,7 @@ static enum err respond_page(struct rest *rest, struct query_work *work, bool mo
         return respond_groups(rest, work);
     uint64_t left = work->place.left;
     const struct query_token token = {.left = left == UINT64_MAX ? left : left - work->count,
+        .skip = (uint64_t)work->after_job,
         .after = {work->after, work->after_len},
         .after_module = {work->after_module, work->module_len}};
     return respond_rows(rest, work, more && token.left > 0 ? &token : NULL);
@@ -206,15 +199,17 @@ static enum err respond_page(struct rest *rest, struct query_work *work, bool mo
 
 /* ---- one document --------------------------------------------------------------------------- */
 
-static enum err note_place(struct query_work *work, const struct identity *identity)
+static enum err note_place(
+    struct query_work *work, int64_t job, struct span device_id, struct span module_id)
 {
-    if (identity->device_id.len >= ID_BYTES || identity->module_id.len >= ID_BYTES)
+    if (device_id.len >= ID_BYTES || module_id.len >= ID_BYTES)
         return ERR_CORRUPT;
-    memcpy(work->after, identity->device_id.ptr, identity->device_id.len);
-    work->after_len = identity->device_id.len;
-    if (identity->module_id.len > 0)
-        memcpy(work->after_module, identity->module_id.ptr, identity->module_id.len);
-    work->module_len = identity->module_id.len;
+    memcpy(work->after, device_id.ptr, device_id.len);
+    work->after_len = device_id.len;
+    if (module_id.len > 0)
+        memcpy(work->after_module, module_id.ptr, module_id.len);
+    work->module_len = module_id.len;
+    work->after_job = job;
     return ERR_NONE;
 }
 
@@ -256,7 +251,7 @@ static enum err take_document(
     if (err == ERR_NONE && matches)
         err = write_document(work, &document, &arena);
     if (err == ERR_NONE)
-        err = note_place(work, identity);
+        err = note_place(work, 0, identity->device_id, identity->module_id);
     if (err == ERR_NONE && !query_is_grouped(work->query) && work->count >= work->place.left) {
         work->stop = STOP_PAGE;
         return ERR_CANCELLED;
@@ -264,13 +259,11 @@ static enum err take_document(
     return err;
 }
 
-static enum err visit(void *self, const struct identity *identity, const struct twin_doc *twin)
+/* Whether the slice goes on behind a document. */
+static enum err watch_time(struct query_work *work)
 {
-    struct query_work *work = self;
-    bool needs_twin = (query_uses(work->query) & QUERY_USES_TWIN) != 0;
-    enum err err = needs_twin && twin == NULL ? ERR_NONE : take_document(work, identity, twin);
-    if (err != ERR_NONE || ++work->looks % LOOKS_PER_CLOCK != 0)
-        return err;
+    if (++work->looks % LOOKS_PER_CLOCK != 0)
+        return ERR_NONE;
     int64_t now = clock_mono_us(work->rest->service->options.clock);
     if (now < work->slice_us && now < work->end_us)
         return ERR_NONE;
@@ -278,40 +271,49 @@ static enum err visit(void *self, const struct identity *identity, const struct 
     return ERR_CANCELLED;
 }
 
-/* ---- a slice -------------------------------------------------------------------------------- */
-
-static struct tag_match tag_of(const struct query_narrow *narrow)
+static enum err visit(void *self, const struct identity *identity, const struct twin_doc *twin)
 {
-    const struct query_value *value = &narrow->tag_value;
-    return (struct tag_match){.path = narrow->tag,
-        .kind = value->kind == VALUE_BOOL     ? TAG_BOOL
-                : value->kind == VALUE_NUMBER ? TAG_NUMBER
-                                              : TAG_STRING,
-        .truth = value->truth,
-        .number = value->number,
-        .text = value->kind == VALUE_STRING ? value->text : SPAN_NONE};
+    struct query_work *work = self;
+    bool needs_twin = (query_uses(work->query) & QUERY_USES_TWIN) != 0;
+    enum err err = needs_twin && twin == NULL ? ERR_NONE : take_document(work, identity, twin);
+    return err == ERR_NONE ? watch_time(work) : err;
 }
+
+/* As take_document(), of devices.jobs, which are shown as a whole. */
+static enum err visit_job(void *self, const struct device_job *job)
+{
+    struct query_work *work = self;
+    AUTO(arena_done) struct arena arena;
+    struct device_job_document document = device_job_document_of(job);
+    bool matches = false;
+    arena_init(&arena, work->rest->service->options.limits.request_bytes);
+    enum err err = query_matches(work->query, &document.source, &arena, &matches);
+    if (err == ERR_NONE && matches && page_is_full(work)) {
+        work->stop = STOP_PAGE;
+        return ERR_CANCELLED;
+    }
+    if (err == ERR_NONE && matches) {
+        buf_add_text(&work->rows, work->count++ > 0 ? "," : "");
+        device_job_write(job, &work->rows);
+        err = work->rows.failed ? ERR_MEMORY : ERR_NONE;
+    }
+    if (err == ERR_NONE)
+        err = note_place(work, job->job_id, job->device_id, job->module_id);
+    if (err == ERR_NONE && work->count >= work->place.left) {
+        work->stop = STOP_PAGE;
+        return ERR_CANCELLED;
+    }
+    return err == ERR_NONE ? watch_time(work) : err;
+}
+
+/* ---- a slice -------------------------------------------------------------------------------- */
 
 static struct twin_scan scan_of(const struct query_work *work)
 {
-    const struct query_narrow *narrow = query_narrow(work->query);
-    unsigned uses = query_uses(work->query);
-    return (struct twin_scan){.modules = query_collection(work->query) == QUERY_MODULES,
-        .device_ids = narrow->device_ids,
-        .device_id_count = narrow->device_id_count,
-        .device_from = narrow->device_from,
-        .device_below = narrow->device_below,
-        .module_id = narrow->module_id,
-        .connected = narrow->connected,
-        .enabled = narrow->enabled,
-        .iot_edge = narrow->iot_edge,
-        .latest_state = narrow->latest_state,
-        .tag = tag_of(narrow),
-        .after = {work->after, work->after_len},
-        .after_module = {work->after_module, work->module_len},
-        .limit = SIZE_MAX,
-        .with_twins = (uses & QUERY_USES_TWIN) != 0,
-        .with_metadata = (uses & QUERY_USES_METADATA) != 0};
+    struct twin_scan scan = query_scan_of(work->query);
+    scan.after = (struct span){work->after, work->after_len};
+    scan.after_module = (struct span){work->after_module, work->module_len};
+    return scan;
 }
 
 static void go_on(struct rest *rest)
@@ -319,18 +321,32 @@ static void go_on(struct rest *rest)
     rest_submit(rest);
 }
 
-static enum err scan(struct rest *rest, struct query_work *work)
+static enum err walk(struct rest *rest, struct query_work *work)
 {
     /* The visitor moves the place while the store still reads from it. */
     char after[ID_BYTES];
     char after_module[ID_BYTES];
-    struct twin_scan scan = scan_of(work);
+    const struct query_narrow *narrow = query_narrow(work->query);
     memcpy(after, work->after, ID_BYTES);
     memcpy(after_module, work->after_module, ID_BYTES);
+    if (query_collection(work->query) == QUERY_JOBS) {
+        const struct device_job_range range = {.job_name = narrow->job_id,
+            .device_id = narrow->job_device_id,
+            .after_job = work->after_job,
+            .after = {after, work->after_len},
+            .after_module = {after_module, work->module_len}};
+        return store_device_job_scan(rest->txn, rest->hub_id, &range, visit_job, work);
+    }
+    struct twin_scan scan = scan_of(work);
     scan.after.ptr = after;
     scan.after_module.ptr = after_module;
+    return store_twin_scan(rest->txn, rest->hub_id, &scan, visit, work);
+}
+
+static enum err scan(struct rest *rest, struct query_work *work)
+{
     work->stop = STOP_NONE;
-    enum err err = store_twin_scan(rest->txn, rest->hub_id, &scan, visit, work);
+    enum err err = walk(rest, work);
     if (err != ERR_NONE && work->stop == STOP_NONE)
         return err;
     if (work->stop == STOP_SLICE) {
@@ -364,8 +380,7 @@ enum err queries_run(struct rest *rest)
         work->end_us = now + (int64_t)rest->service->options.limits.query.seconds * 1000000;
     work->begun = true;
     work->slice_us = now + SLICE_US;
-    /* Jobs of a hub are not kept yet: none of them matches. */
-    if (query_collection(work->query) == QUERY_JOBS || work->place.left == 0)
+    if (work->place.left == 0)
         return respond_rows(rest, work, NULL);
     if (query_is_counting(work->query) && query_narrow(work->query)->all)
         return count(rest, work);

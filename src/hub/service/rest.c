@@ -341,6 +341,18 @@ enum err rest_number(
     return ERR_NONE;
 }
 
+enum err rest_max_items(struct rest *rest, uint64_t fallback, uint64_t *ret_items)
+{
+    struct span text = rest->call->max_items;
+    uint64_t most = rest->service->options.limits.list_items;
+    uint64_t items = fallback;
+    if (text.len > 0 && !span_is(text, "-1") && (!span_u64(text, INT64_MAX, &items) || items == 0))
+        return fail(ERR_ARGUMENT, rest->why,
+            "x-ms-max-item-count is \"%.*s\", it must be a number from 1 on", SPAN_ARG(text));
+    *ret_items = items < most ? items : most;
+    return ERR_NONE;
+}
+
 enum err rest_prepare(struct rest *rest, struct why *why)
 {
     enum err err = read_body(rest, why);
@@ -460,6 +472,9 @@ static void carry_out_effects(struct rest *rest)
             break;
         case EFFECT_HUB_GONE:
             bus_end_hub(bus, e->hub_id);
+            break;
+        case EFFECT_JOBS:
+            jobs_note(rest->service, e->hub_id);
             break;
         case EFFECT_MESSAGE:
             bus_message(bus, e->hub_id, e->device_id, e->module_id);

@@ -12,6 +12,19 @@ const struct service_limits service_limits_default = {
     .twin = TWIN_LIMITS_DEFAULT,
     .query =
         {.bytes = 8192, .depth = 32, .terms = 500, .seconds = 30, .running = 32, .groups = 10000},
+    .job =
+        {
+            .waiting = 100,
+            .running = 10,
+            .devices_second = 500,
+            .methods = 200,
+            .seconds = 172800,
+            .start_days = 30,
+            .answer_bytes = 8192,
+            .history = 1000,
+            .history_devices = 2000000,
+            .history_days = 30,
+        },
     .request_bytes = 1024 * 1024,
     .event_bytes = 256 * 1024,
     .method_bytes = 128 * 1024,
@@ -79,8 +92,9 @@ static bool prepare(struct service *service, const struct clock *clock)
     service->watches = watch_table_new();
     service->methods = method_table_new(clock);
     service->configurator = configurator_new(service);
+    service->jobs = job_engine_new(service);
     return service->watches != NULL && service->methods != NULL && service->configurator != NULL &&
-           !service->schema.failed;
+           service->jobs != NULL && !service->schema.failed;
 }
 
 static void service_free(struct service *service)
@@ -90,6 +104,7 @@ static void service_free(struct service *service)
     watch_table_free(service->watches);
     method_table_free(service->methods);
     configurator_free(service->configurator);
+    job_engine_free(service->jobs);
     buf_done(&service->schema);
     mem_free(service);
 }
@@ -195,6 +210,7 @@ void service_tick(struct service *service)
     history_prune(service);
     health_probe(service);
     configurator_tick(service);
+    jobs_tick(service);
     messages_sweep(service);
     gate_release(service->gate, false);
     gate_tell(service->gate);

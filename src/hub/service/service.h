@@ -71,9 +71,24 @@ struct throttle_limits {
     size_t callers;                  /* that are remembered: 65,536 */
 };
 
+/* Of scheduled jobs; of one hub each. */
+struct job_bounds {
+    size_t waiting;          /* that wait or run: 100 */
+    unsigned running;        /* at a time: 10 */
+    unsigned devices_second; /* devices that jobs begin with in a second: 500 */
+    unsigned methods;        /* of one job, under way at a time: 200 */
+    unsigned seconds;        /* that a job may ask for: 172,800 */
+    unsigned start_days;     /* ahead that one may begin: 30 */
+    size_t answer_bytes;     /* of a device's answer that are kept: 8192 */
+    size_t history;          /* jobs that are kept: 1000 */
+    size_t history_devices;  /* with this many device jobs: 2,000,000 */
+    unsigned history_days;   /* after their end: 30 */
+};
+
 struct service_limits {
     struct twin_limits twin;
     struct query_bounds query;
+    struct job_bounds job;
     size_t request_bytes;           /* a REST body: 1 MiB */
     size_t event_bytes;             /* a device-to-cloud message: 256 KiB */
     size_t method_bytes;            /* payload and answer of a direct method: 128 KiB */

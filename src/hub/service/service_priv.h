@@ -126,6 +126,7 @@ struct service {
     struct watch_table *watches;       /* has its own locks */
     struct method_table *methods;      /* likewise */
     struct configurator *configurator; /* likewise */
+    struct job_engine *jobs;           /* likewise */
     struct gate *gate;                 /* likewise; NULL: nothing is throttled */
     struct buf schema;                 /* of the settings; never changes */
 };
@@ -159,7 +160,8 @@ enum effect_kind {
     EFFECT_HUBS,
     EFFECT_HUB_GONE,
     EFFECT_POLICY_KEY,
-    EFFECT_MESSAGE
+    EFFECT_MESSAGE,
+    EFFECT_JOBS
 };
 
 /* What others must hear once it is durable. */
@@ -316,6 +318,9 @@ enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_va
  */
 enum err rest_number(struct rest *rest, const char *name, uint64_t max, uint64_t fallback,
     uint64_t *ret_number) MUST_USE;
+
+/* How many rows a page may have: x-ms-max-item-count, up to limits.list_items. ERR_ARGUMENT. */
+enum err rest_max_items(struct rest *rest, uint64_t fallback, uint64_t *ret_items) MUST_USE;
 
 /* Has the call wait for its turn, and then hands it to the store. */
 void rest_enter(struct rest *rest);
@@ -549,6 +554,15 @@ void configurator_note_twin(
     struct service *service, int64_t hub_id, struct span device_id, struct span module_id);
 /* The configurations of a hub are. */
 void configurator_note_hub(struct service *service, int64_t hub_id);
+
+/* ---- job_engine.c ---------------------------------------------------------------------------- */
+
+struct job_engine *job_engine_new(struct service *service);
+void job_engine_free(struct job_engine *engine); /* NULL is fine */
+/* Begins jobs whose time has come, goes on with those that wait, drops what is old. */
+void jobs_tick(struct service *service);
+/* Jobs of a hub came, or were cancelled. Nobody waits for what comes of it. */
+void jobs_note(struct service *service, int64_t hub_id);
 
 /* ---- events.c ------------------------------------------------------------------------------- */
 
