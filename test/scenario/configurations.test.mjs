@@ -155,11 +155,3 @@ test('content is applied once, on one device', async () => {
   assert.deepEqual(await desired('once', 'm'), { c: 2 });
   assert.equal((await hub.rest('POST', '/devices/nobody/applyConfigurationContent', { body: { deviceContent: { 'properties.desired.a': 1 } } })).status, 404);
 });
-
-test('scheduled jobs say that they are not offered', async () => {
-  for (const [method, path] of [['PUT', '/jobs/v2/j'], ['GET', '/jobs/v2/j'], ['GET', '/jobs/v2/query'], ['POST', '/jobs/v2/j/cancel']]) {
-    const answer = await hub.rest(method, path, method === 'PUT' ? { body: {} } : {});
-    assert.equal(answer.status, 501);
-    assert.equal(answer.headers['iothub-errorcode'], 'GenericNotImplemented');
-  }
-});

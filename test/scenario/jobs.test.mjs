@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scheduled jobs of whole hubs: over many devices, with kill -9 at any moment, over restarts.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Hub } from '../harness/hub.mjs';
+import { MqttClient, TYPES } from '../harness/mqtt.mjs';
+import { sleep, until } from '../harness/programs.mjs';
+
+const DEVICES = 500;
+let hub;
+before(async () => {
+  hub = await Hub.started({ set: ['limits.job_devices_per_second=1000000'] });
+  for (let i = 0; i < DEVICES; i += 100) {
+    const items = Array.from({ length: 100 }, (_, k) => ({ id: `many-${i + k}`, importMode: 'create', tags: { many: true } }));
+    await hub.must('POST', '/devices', { body: items });
+  }
+});
+after(() => hub.stop());
+
+const job = (id) => hub.must('GET', `/jobs/v2/${id}`);
+const create = (id, body) => hub.must('PUT', `/jobs/v2/${id}`, { body: { jobId: id, maxExecutionTimeInSeconds: 600, ...body } });
+const ends = (id, status = 'completed') => until(`${id} is ${status}`,
+  async () => (await job(id)).status === status, { timeoutMs: 60_000 });
+async function rows(condition) {
+  const found = [];
+  let token;
+  do {
+    const answer = await hub.rest('POST', '/devices/query', { body: { query: `SELECT * FROM devices.jobs WHERE ${condition}` },
+      headers: { 'x-ms-max-item-count': '200', ...(token ? { 'x-ms-continuation': token } : {}) } });
+    assert.equal(answer.status, 200, answer.text);
+    found.push(...answer.json);
+    token = answer.headers['x-ms-continuation'];
+  } while (token !== undefined);
+  return found;
+}
+const stats = (deviceCount, failedCount, succeededCount) =>
+  ({ deviceCount, failedCount, succeededCount, runningCount: 0, pendingCount: 0 });
+
+// Every change makes one version: who was changed twice has one too many.
+test('a job that is killed again and again changes every twin, and none twice', async () => {
+  await create('update', { type: 'scheduleUpdateTwin', queryCondition: 'tags.many = true',
+    updateTwin: { etag: '*', properties: { desired: { level: 1 } } } });
+  for (let round = 0; round < 4; round++) {
+    await sleep(20 + Math.random() * 150);
+    await hub.kill9();
+    await hub.start();
+    await job('update');
+  }
+  await ends('update');
+  assert.deepEqual((await job('update')).deviceJobStatistics, stats(DEVICES, 0, DEVICES));
+  const twins = await hub.must('POST', '/devices/query', { headers: { 'x-ms-max-item-count': '1000' },
+    body: { query: 'SELECT deviceId, properties.desired.level, properties.desired.$version AS v FROM devices WHERE tags.many = true' } });
+  assert.equal(twins.length, DEVICES);
+  for (const twin of twins) assert.deepEqual({ level: twin.level, v: twin.v }, { level: 1, v: 2 }, twin.deviceId);
+  const found = await rows("devices.jobs.jobId = 'update' AND devices.jobs.status = 'completed'");
+  assert.equal(new Set(found.map((row) => row.deviceId)).size, DEVICES);
+  assert.equal(found.length, DEVICES);
+});
+
+test('a method in flight at a kill is not sent again, and said to be unknown', async () => {
+  const device = await hub.createDevice('asked');
+  let client = await MqttClient.connect(hub, device);
+  await client.subscribe('$iothub/methods/POST/#');
+  await create('method', { type: 'scheduleDeviceMethod', queryCondition: "deviceId = 'asked'",
+    cloudToDeviceMethod: { methodName: 'reboot', payload: { in: 5 }, responseTimeoutInSeconds: 300 } });
+  const request = await client.next(TYPES.PUBLISH, (packet) => packet.topic.startsWith('$iothub/methods/POST/reboot/'));
+  assert.equal(request.payload.toString(), '{"in":5}');
+  await hub.kill9();
+  await hub.start();
+  client = await MqttClient.connect(hub, device);
+  await client.subscribe('$iothub/methods/POST/#');
+  await ends('method');
+  assert.deepEqual((await job('method')).deviceJobStatistics, stats(1, 1, 0));
+  const [row] = await rows("devices.jobs.deviceId = 'asked'");
+  assert.equal(row.status, 'failed');
+  assert.equal(row.error.code, 'ServiceUnavailable');
+  assert.match(row.error.description, /not known/);
+  await client.end();
+});
+
+test('jobs that wait for their time and for their turn survive a restart', async () => {
+  const later = new Date(Date.now() + 4000).toISOString();
+  await create('later', { type: 'scheduleUpdateTwin', queryCondition: "deviceId = 'many-1'", startTime: later,
+    updateTwin: { tags: { later: true } } });
+  await create('dropped', { type: 'scheduleUpdateTwin', queryCondition: '*', startTime: later, updateTwin: { tags: { dropped: true } } });
+  await hub.must('POST', '/jobs/v2/dropped/cancel');
+  await hub.stop();
+  await hub.start();
+  await ends('later');
+  assert.ok((await job('later')).endTime >= later);
+  assert.equal((await job('dropped')).status, 'cancelled');
+  assert.equal((await hub.twin('many-1')).tags.later, true);
+  assert.equal((await hub.twin('many-1')).tags.dropped, undefined);
+});
+
+test('several jobs run at a time, and metrics tell of them', async () => {
+  const ids = ['p1', 'p2', 'p3', 'p4'];
+  for (const id of ids)
+    await create(id, { type: 'scheduleUpdateTwin', queryCondition: 'tags.many = true', updateTwin: { tags: { [id]: true } } });
+  for (const id of ids) await ends(id);
+  for (const id of ids) assert.deepEqual((await job(id)).deviceJobStatistics, stats(DEVICES, 0, DEVICES));
+  const { tags } = await hub.twin('many-499');
+  for (const id of ids) assert.equal(tags[id], true);
+  const list = await hub.must('GET', '/jobs/v2/query?jobStatus=completed');
+  const { user, password } = hub.facts.admin;
+  const { text } = await hub.rest('GET', '/metrics', { plain: true,
+    token: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
+  assert.ok(Number(/^gemel_jobs_total\{status="completed"\} (\d+)$/m.exec(text)[1]) >= 4, text);
+  assert.ok(Number(/^gemel_job_devices_total\{status="completed"\} (\d+)$/m.exec(text)[1]) >= 4 * DEVICES);
+  assert.match(text, /^gemel_jobs_running 0$/m);
+  assert.deepEqual(list.slice(0, 4).map((one) => one.jobId), [...ids].reverse());
+});
