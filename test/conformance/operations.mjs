@@ -63,6 +63,7 @@ export const SECTIONS = [
     ['Configurations: create, read, update, delete, list', { 'conformance/configurations': /added, read/, 'scenario/configurations': /cannot be/ }],
     ['Configurations at work: target, priority, metrics, removal', { 'conformance/configurations': /target/, 'scenario/configurations': ALL }],
     ['Content applied once', { 'conformance/configurations': /at once/, 'scenario/configurations': /applied once/ }],
+    ['Scheduled jobs: twin updates and methods, `devices.jobs`, cancel, list', { 'conformance/jobs': ALL, 'scenario/jobs': ALL }],
   ]],
   ['Provisioning (DPS)', [
     ['Registration over MQTT, MQTT over WebSocket and HTTPS: keys, groups, certificates', { 'conformance/provisioning': /register/, 'scenario/provisioning': ALL }],
