@@ -65,7 +65,7 @@ static enum err send_with(struct cli *cli, const struct call *call, struct span 
         .method = call->method,
         .host = cli->credentials.host,
         .target = call->target,
-        .has_body = call->body != NULL,
+        .has_body = call->body != NULL || call->is_raw,
         .timeout_s = call->timeout_s > 0 ? call->timeout_s : TIMEOUT_S,
         .ca_file = cli->credentials.ca_file,
     };
@@ -85,10 +85,17 @@ static enum err send_with(struct cli *cli, const struct call *call, struct span 
             return ERR_MEMORY;
         add_header(&request, "x-ms-max-item-count", span_of(count));
     }
+    for (size_t i = 0; i < call->header_count; i++)
+        add_header(&request, call->headers[i].name, call->headers[i].value);
+    if (call->content_type != NULL)
+        add_header(&request, "Content-Type", span_of(call->content_type));
+    else if (call->body != NULL)
+        add_header(&request, "Content-Type", SPAN_LIT("application/json; charset=utf-8"));
     if (call->body != NULL) {
         json_write(call->body, &body);
-        add_header(&request, "Content-Type", SPAN_LIT("application/json; charset=utf-8"));
         request.body = buf_span(&body);
+    } else if (call->is_raw) {
+        request.body = call->raw;
     }
     enum err err =
         body.failed ? ERR_MEMORY
@@ -154,6 +161,7 @@ static const struct {
     {"ModuleNotFound", false, "see what is registered: gemel module-identity list -d DEVICE"},
     {"DeviceAlreadyExists", false, "to change it: gemel device-identity update"},
     {"ModuleAlreadyExistsOnDevice", false, "to change it: gemel module-identity update"},
+    {"ConfigurationAlreadyExists", false, "to change it: gemel configuration update"},
     {"PreconditionFailed", false,
         "somebody changed it meanwhile: read it again, or leave --etag out to overwrite"},
     {"IotHubUnauthorized", false,
@@ -219,6 +227,25 @@ int client_call(struct cli *cli, const struct call *call, struct json **ret_answ
     return client_parse(cli, &response, &cli->arena, ret_answer);
 }
 
+int client_print(struct cli *cli, const struct call *call)
+{
+    struct json *answer = NULL;
+    int status = client_call(cli, call, &answer);
+    return status == EXIT_DONE ? cli_print(cli, answer) : status;
+}
+
+struct span client_header(const struct response *response, const char *name)
+{
+    struct span rest = response->headers;
+    struct span line;
+    while (span_cut(&rest, '\n', &line)) {
+        size_t colon = span_find(line, ':');
+        if (colon < line.len && span_eq_nocase(span_first(line, colon), span_of(name)))
+            return span_trim(span_from(line, colon + 1));
+    }
+    return SPAN_NONE;
+}
+
 /* ---- targets --------------------------------------------------------------------------------- */
 
 struct span client_target(struct cli *cli, const char *prefix)
@@ -235,6 +262,25 @@ struct span client_target(struct cli *cli, const char *prefix)
         url_encode(cli_span(cli, OPTION_MODULE_ID), &target);
     }
     buf_add_text(&target, "?api-version=" API_VERSION);
+    if (target.failed || !arena_span(&cli->arena, buf_span(&target), &text))
+        return SPAN_NONE;
+    return text;
+}
+
+struct span client_path(
+    struct cli *cli, const char *prefix, struct span id, const char *suffix, const char *version)
+{
+    AUTO(buf_done) struct buf target = BUF_EMPTY;
+    struct span text = SPAN_NONE;
+    buf_add_text(&target, prefix);
+    if (id.len > 0) {
+        buf_add_byte(&target, '/');
+        url_encode(id, &target);
+    }
+    buf_add_text(&target, suffix);
+    if (version != NULL)
+        buf_add_format(
+            &target, "%capi-version=%s", strchr(suffix, '?') == NULL ? '?' : '&', version);
     if (target.failed || !arena_span(&cli->arena, buf_span(&target), &text))
         return SPAN_NONE;
     return text;

@@ -13,7 +13,12 @@ struct call {
     const char *method;
     struct span target;      /* path and query, encoded */
     const struct json *body; /* NULL: none */
-    struct span etag;        /* for If-Match, quoted or not; empty: no such header */
+    bool is_raw;             /* in its place this goes out as it is: */
+    struct span raw;
+    const char *content_type;     /* NULL: JSON */
+    const struct header *headers; /* besides the usual */
+    size_t header_count;
+    struct span etag; /* for If-Match, quoted or not; empty: no such header */
     struct span continuation;
     unsigned max_items; /* of a page; 0: as many as the hub likes */
     unsigned timeout_s; /* 0: the usual */
@@ -27,6 +32,12 @@ enum err client_send(struct cli *cli, const struct call *call, struct arena *are
  * and its exit status returned. */
 int client_call(struct cli *cli, const struct call *call, struct json **ret_answer);
 
+/* The same, and prints it. */
+int client_print(struct cli *cli, const struct call *call);
+
+/* Finds a header of an answer; the empty span if there is none. */
+struct span client_header(const struct response *response, const char *name);
+
 /* Prints what the hub refused and returns EXIT_REFUSED. */
 int client_refused(struct cli *cli, const struct response *response);
 
@@ -37,5 +48,10 @@ int client_parse(struct cli *cli, const struct response *response, struct arena 
 /* Returns "/PREFIX/{device}[/modules/{module}]?api-version=…" for the options -d and -m, or the
  * empty span without memory. */
 struct span client_target(struct cli *cli, const char *prefix);
+
+/* Returns "PREFIX/{id, encoded}SUFFIX?api-version=…" ("&api-version" behind a suffix that holds
+ * '?'), or the empty span without memory. An empty id has no slash before it. */
+struct span client_path(
+    struct cli *cli, const char *prefix, struct span id, const char *suffix, const char *version);
 
 #endif

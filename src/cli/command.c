@@ -77,6 +77,84 @@ static const struct column columns_method[] = {
     {"Payload", "payload", 0},
     {0},
 };
+static const struct column columns_sent[] = {
+    {"Sequence", "sequenceNumber", 0},
+    {"MessageId", "messageId", 0},
+    {"Enqueued", "enqueuedTimeUtc", 0},
+    {"Expires", "expiryTimeUtc", 0},
+    {"Outcome", "statusCode", 0},
+    {0},
+};
+static const struct column columns_received[] = {
+    {"MessageId", "messageId", 0},
+    {"Etag", "etag", 0},
+    {"Deliveries", "deliveryCount", 0},
+    {"Ack", "ack", 0},
+    {"Data", "data", 0},
+    {"Properties", "properties", 0},
+    {0},
+};
+static const struct column columns_purged[] = {
+    {"DeviceId", "deviceId", 0},
+    {"ModuleId", "moduleId", 0},
+    {"Purged", "totalMessagesPurged", 0},
+    {0},
+};
+static const struct column columns_feedback[] = {
+    {"Sequence", "sequenceNumber", 0},
+    {"DeviceId", "deviceId", 0},
+    {"MessageId", "originalMessageId", 0},
+    {"Outcome", "statusCode", 0},
+    {"Time", "enqueuedTimeUtc", 0},
+    {0},
+};
+static const struct column columns_configuration[] = {
+    {"Id", "id", 0},
+    {"Priority", "priority", 0},
+    {"TargetCondition", "targetCondition", 0},
+    {"Targeted", "systemMetrics.results.targetedCount", 0},
+    {"Applied", "systemMetrics.results.appliedCount", 0},
+    {"Updated", "lastUpdatedTimeUtc", 0},
+    {0},
+};
+static const struct column columns_certificate[] = {
+    {"Name", "name", 0},
+    {"Subject", "properties.subject", 0},
+    {"Expiry", "properties.expiry", 0},
+    {"Thumbprint", "properties.thumbprint", 0},
+    {"Etag", "etag", 0},
+    {0},
+};
+static const struct column columns_enrollment[] = {
+    {"Id", "registrationId", 0},
+    {"DeviceId", "deviceId", 0},
+    {"Attestation", "attestation.type", 0},
+    {"Status", "provisioningStatus", 0},
+    {"Registered", "registrationState.lastUpdatedDateTimeUtc", 0},
+    {"Updated", "lastUpdatedDateTimeUtc", 0},
+    {0},
+};
+static const struct column columns_enrollment_group[] = {
+    {"Id", "enrollmentGroupId", 0},
+    {"Attestation", "attestation.type", 0},
+    {"Status", "provisioningStatus", 0},
+    {"Updated", "lastUpdatedDateTimeUtc", 0},
+    {"Etag", "etag", 0},
+    {0},
+};
+static const struct column columns_registration[] = {
+    {"Id", "registrationId", 0},
+    {"DeviceId", "deviceId", 0},
+    {"Status", "status", 0},
+    {"Hub", "assignedHub", 0},
+    {"Created", "createdDateTimeUtc", 0},
+    {"Updated", "lastUpdatedDateTimeUtc", 0},
+    {0},
+};
+static const struct column columns_device_key[] = {
+    {"DeviceKey", "deviceKey", 0},
+    {0},
+};
 static const struct column columns_exported[] = {
     {"Devices", "devices", 0},
     {"Modules", "modules", 0},

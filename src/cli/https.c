@@ -39,8 +39,11 @@ void https_free(struct https *https)
 
 /* ---- what libcurl calls ---------------------------------------------------------------------- */
 
+#define HEADERS_MAX_BYTES 131072
+
 struct answer {
     struct buf body;
+    struct buf headers;
     struct arena *arena;
     struct response response;
     const volatile sig_atomic_t *stop;
@@ -65,7 +68,8 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *self)
             ? &answer->response.error_name
             : (span_eq_nocase(name, SPAN_LIT("x-ms-continuation")) ? &answer->response.continuation
                                                                    : NULL);
-    if (to != NULL && !arena_span(answer->arena, value, to))
+    buf_add(&answer->headers, line);
+    if (answer->headers.failed || (to != NULL && !arena_span(answer->arena, value, to)))
         return 0;
     return line.len;
 }
@@ -186,7 +190,8 @@ static enum err perform(struct https *https, const struct request *request, stru
     long status = 0;
     curl_easy_getinfo(https->curl, CURLINFO_RESPONSE_CODE, &status);
     answer->response.status = (int)status;
-    if (!arena_span(answer->arena, buf_span(&answer->body), &answer->response.body))
+    if (!arena_span(answer->arena, buf_span(&answer->body), &answer->response.body) ||
+        !arena_span(answer->arena, buf_span(&answer->headers), &answer->response.headers))
         return fail(ERR_MEMORY, why, "no memory for the answer");
     return ERR_NONE;
 }
@@ -199,14 +204,17 @@ static enum err https_send(void *self, const struct request *request, struct are
     if (request->ca_file != NULL && access(request->ca_file, R_OK) != 0)
         return fail(ERR_ARGUMENT, why, "the certificate authority %s cannot be read: %s",
             request->ca_file, strerror(errno));
-    struct answer answer = {
-        .body = {.limit_bytes = ANSWER_MAX_BYTES}, .arena = arena, .stop = https->stop};
+    struct answer answer = {.body = {.limit_bytes = ANSWER_MAX_BYTES},
+        .headers = {.limit_bytes = HEADERS_MAX_BYTES},
+        .arena = arena,
+        .stop = https->stop};
     char *url = arena_format(arena, "https://%.*s%.*s", SPAN_ARG(request->host),
         (int)request->target.len, request->target.ptr);
     if (url == NULL)
         return fail(ERR_MEMORY, why, "no memory for a request");
     enum err err = perform(https, request, &answer, url, why);
     buf_done(&answer.body);
+    buf_done(&answer.headers);
     if (err == ERR_NONE)
         *ret_response = answer.response;
     return err;

@@ -3,25 +3,12 @@
 #include "client.h"
 #include "commands.h"
 #include "ids.h"
-#include "urlcode.h"
 
 #define HUBS "/gemel/v1/hubs"
 
-static int print_answer(struct cli *cli, const struct call *call)
-{
-    struct json *answer = NULL;
-    int status = client_call(cli, call, &answer);
-    return status == EXIT_DONE ? cli_print(cli, answer) : status;
-}
-
-/* "/gemel/v1/hubs/NAME", or no span without memory. */
 static struct span one_hub(struct cli *cli)
 {
-    AUTO(buf_done) struct buf target = BUF_EMPTY;
-    struct span text = SPAN_NONE;
-    buf_add_text(&target, HUBS "/");
-    url_encode(cli_span(cli, OPTION_NAME), &target);
-    return !target.failed && arena_span(&cli->arena, buf_span(&target), &text) ? text : SPAN_NONE;
+    return client_path(cli, HUBS, cli_span(cli, OPTION_NAME), "", NULL);
 }
 
 static bool add_host_names(struct cli *cli, struct json *document)
@@ -48,19 +35,19 @@ int hub_create(struct cli *cli)
         !add_host_names(cli, document))
         return cli_fail(cli, EXIT_REFUSED, "out of memory");
     const struct call call = {.method = "POST", .target = SPAN_LIT(HUBS), .body = document};
-    return print_answer(cli, &call);
+    return client_print(cli, &call);
 }
 
 int hub_list(struct cli *cli)
 {
     const struct call call = {.method = "GET", .target = SPAN_LIT(HUBS)};
-    return print_answer(cli, &call);
+    return client_print(cli, &call);
 }
 
 int hub_show(struct cli *cli)
 {
     const struct call call = {.method = "GET", .target = one_hub(cli)};
-    return print_answer(cli, &call);
+    return client_print(cli, &call);
 }
 
 int hub_delete(struct cli *cli)

@@ -35,25 +35,24 @@ static bool add_target(struct renewal *renewal, struct span device_id, struct sp
            json_append(renewal->targets, target);
 }
 
-static struct span identity_target(
-    struct cli *cli, struct span device_id, const char *behind, struct span module_id)
+static struct span module_path(struct cli *cli, struct span device_id, struct span module_id)
 {
-    AUTO(buf_done) struct buf target = BUF_EMPTY;
-    struct span text = SPAN_NONE;
-    buf_add_text(&target, "/devices/");
-    url_encode(device_id, &target);
-    buf_add_text(&target, behind);
-    url_encode(module_id, &target);
-    buf_add_text(&target, "?api-version=" API_VERSION);
-    return !target.failed && arena_span(&cli->arena, buf_span(&target), &text) ? text : SPAN_NONE;
+    AUTO(buf_done) struct buf suffix = BUF_EMPTY;
+    if (module_id.len > 0) {
+        buf_add_text(&suffix, "/modules/");
+        url_encode(module_id, &suffix);
+    }
+    if (suffix.failed)
+        return SPAN_NONE;
+    return client_path(cli, "/devices", device_id, suffix.len > 0 ? suffix.ptr : "", API_VERSION);
 }
 
 /* Those that have keys. */
 static int add_modules_of(struct renewal *renewal, struct span device_id)
 {
     struct json *list = NULL;
-    const struct call call = {
-        .method = "GET", .target = identity_target(renewal->cli, device_id, "/modules", SPAN_NONE)};
+    const struct call call = {.method = "GET",
+        .target = client_path(renewal->cli, "/devices", device_id, "/modules", API_VERSION)};
     int status = client_call(renewal->cli, &call, &list);
     if (status != EXIT_DONE || !json_is(list, JSON_ARRAY))
         return status;
@@ -189,8 +188,7 @@ static int swap_one(struct renewal *renewal, const struct json *target)
 {
     struct cli *cli = renewal->cli;
     struct span module_id = json_string_of(target, "moduleId");
-    struct span path = identity_target(
-        cli, json_string_of(target, "id"), module_id.len > 0 ? "/modules/" : "", module_id);
+    struct span path = module_path(cli, json_string_of(target, "id"), module_id);
     struct json *document = NULL;
     const struct call get = {.method = "GET", .target = path};
     int status = client_call(cli, &get, &document);

@@ -9,7 +9,7 @@
 #include "buf.h"
 #include "mem.h"
 
-#define REQUEST_HEADERS_MAX 8
+#define REQUEST_HEADERS_MAX 64
 
 struct header {
     const char *name;
@@ -33,6 +33,7 @@ struct response {
     struct span body;         /* in the arena that was given */
     struct span error_name;   /* iothub-errorcode */
     struct span continuation; /* x-ms-continuation */
+    struct span headers;      /* all of them, lines of "name: value" */
 };
 
 struct transport {

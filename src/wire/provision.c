@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "provision.h"
 
+#include "base64.h"
 #include "urlcode.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #define SCOPE_BEGIN "0ne"
 #define ID_MAX_BYTES 128
@@ -145,4 +149,23 @@ enum err provision_parse_answer(
         answer.retry_s = (unsigned)number;
     *ret_answer = answer;
     return ERR_NONE;
+}
+
+enum err provision_write_device_key(
+    struct span group_key, struct span registration_id, struct buf *out, struct why *why)
+{
+    unsigned char key[BASE64_KEY_MAX_BYTES];
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    size_t len = 0;
+    enum err err = base64_decode(group_key, key, sizeof(key), &len, why);
+    if (err != ERR_NONE)
+        return err;
+    bool made = HMAC(EVP_sha256(), key, (int)len, (const unsigned char *)registration_id.ptr,
+                    registration_id.len, digest, &size) != NULL;
+    if (made)
+        base64_write((struct span){(const char *)digest, size}, out);
+    mem_wipe(key, sizeof(key));
+    mem_wipe(digest, sizeof(digest));
+    return made && !out->failed ? ERR_NONE : ERR_MEMORY;
 }

@@ -31,6 +31,11 @@ enum err provision_parse_user(
 /* 1 to 128 letters, digits, '-', '.', '_' or ':', the last a letter or digit. ERR_ARGUMENT. */
 enum err provision_check_id(struct span registration_id, struct why *why) MUST_USE;
 
+/* Writes the key of a device in a group, in base64: HMAC-SHA256 of its registration id under the
+ * group's key. ERR_FORMAT: that is no base64. */
+enum err provision_write_device_key(
+    struct span group_key, struct span registration_id, struct buf *out, struct why *why) MUST_USE;
+
 struct provision_topic {
     bool is_status;           /* or else it registers */
     struct span rid;          /* as sent, never empty */

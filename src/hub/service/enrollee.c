@@ -3,34 +3,20 @@
  * authority it can show to have. */
 #include "enrollment.h"
 
-#include "base64.h"
 #include "certificate.h"
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include "provision.h"
 
 /* ---- by key ---------------------------------------------------------------------------------- */
 
-/* The key of a device in a group: HMAC-SHA256 of its registration id under the group's. */
+/* The key of a device in a group. */
 static enum err derive(
     struct arena *arena, struct span group_key, struct span registration_id, struct span *ret_key)
 {
-    unsigned char key[BASE64_KEY_MAX_BYTES];
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    size_t len = 0;
-    AUTO(buf_done) struct buf text = BUF_EMPTY;
-    if (base64_decode(group_key, key, sizeof(key), &len, NULL) != ERR_NONE)
-        return ERR_CORRUPT;
-    bool made = HMAC(EVP_sha256(), key, (int)len, (const unsigned char *)registration_id.ptr,
-                    registration_id.len, digest, &size) != NULL;
-    if (made)
-        base64_write((struct span){(const char *)digest, size}, &text);
-    mem_wipe(key, sizeof(key));
-    mem_wipe(digest, sizeof(digest));
-    made = made && !text.failed && arena_span(arena, buf_span(&text), ret_key);
-    mem_wipe(text.ptr, text.len);
-    return made ? ERR_NONE : ERR_MEMORY;
+    AUTO(buf_wipe) struct buf text = BUF_EMPTY;
+    enum err err = provision_write_device_key(group_key, registration_id, &text, NULL);
+    if (err != ERR_NONE)
+        return err == ERR_MEMORY ? err : ERR_CORRUPT;
+    return arena_span(arena, buf_span(&text), ret_key) ? ERR_NONE : ERR_MEMORY;
 }
 
 static enum err judge_keys(struct rest *rest, struct enrollee *enrollee, bool group,

@@ -32,6 +32,11 @@ static void the_help_of_all_names_every_command(void **state UNUSED)
     buf_done(&out);
 }
 
+static bool is_called(const struct option_row *row, const char *name)
+{
+    return strcmp(row->name, name) == 0 || (row->alias != NULL && strcmp(row->alias, name) == 0);
+}
+
 static void the_help_of_a_command_names_its_options_alone(void **state UNUSED)
 {
     for (size_t i = 0; i < command_count; i++) {
@@ -44,7 +49,7 @@ static void the_help_of_a_command_names_its_options_alone(void **state UNUSED)
             bool takes = false;
             for (unsigned k = 0; k < OPTION_COUNT; k++)
                 takes = takes || ((command_takes(row, k) || k >= OPTION_FIRST_GLOBAL) &&
-                                     strcmp(option_rows[k].name, option_rows[j].name) == 0);
+                                     is_called(&option_rows[k], option_rows[j].name));
             char name[64];
             snprintf(name, sizeof(name), "%s%s", option_rows[j].name,
                 option_rows[j].value != NULL && option_rows[j].alias == NULL ? " " : "");

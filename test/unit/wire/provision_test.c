@@ -148,9 +148,25 @@ static void what_the_service_answers_the_device_reads(void **state UNUSED)
     assert_int_equal(answer.retry_s, 5);
 }
 
+static void a_device_of_a_group_has_the_key_that_azure_documents(void **state UNUSED)
+{
+    AUTO(buf_done) struct buf key = BUF_EMPTY;
+    assert_int_equal(
+        provision_write_device_key(
+            SPAN_LIT(
+                "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbq"
+                "OS9Egw=="),
+            SPAN_LIT("sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6"), &key, NULL),
+        ERR_NONE);
+    assert_string_equal(key.ptr, "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=");
+    assert_int_equal(
+        provision_write_device_key(SPAN_LIT("no base64"), SPAN_LIT("d"), &key, NULL), ERR_FORMAT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_device_of_a_group_has_the_key_that_azure_documents),
         cmocka_unit_test(user_names_of_provisioning_are_told_from_those_of_hubs),
         cmocka_unit_test(what_a_device_writes_the_service_reads),
         cmocka_unit_test(what_the_service_answers_the_device_reads),
