@@ -136,6 +136,34 @@ test('a lasting session is given its messages without subscribing again; QoS 0 c
   await back.end();
 });
 
+test('a lasting session keeps the QoS that it subscribed with', async () => {
+  const device = await newDevice();
+  for (const qos of [0, 1, 0]) { // each is a change of nothing but that
+    const client = await connected(device, { clean: false });
+    assert.deepEqual(await client.subscribe([filterOf(device), qos]), [qos]);
+    await client.end();
+    await sent(device, `with ${qos}`);
+    const back = await connected(device, { clean: false });
+    const message = await nextMessage(back);
+    assert.equal(message.qos, qos);
+    if (qos > 0) acknowledge(back, message);
+    await until('completed', async () => await count(device) === 0);
+    await back.end();
+  }
+});
+
+test('asking over HTTPS for the head of a message does not take it', async () => {
+  const device = await newDevice();
+  await sent(device, 'x');
+  const head = await asDevice(device, 'HEAD', 'devicebound');
+  assert.equal(head.status, 405);
+  assert.equal(head.headers.allow, 'GET');
+  const message = await asDevice(device, 'GET', 'devicebound');
+  assert.equal(message.status, 200);
+  assert.equal(message.headers['iothub-deliverycount'], '0');
+  assert.equal((await hub.rest('HEAD', `/devices/${device.deviceId}`)).status, 200);
+});
+
 test('nobody receives what is for another, and who did not subscribe receives nothing', async () => {
   const device = await newDevice();
   const other = await newDevice();

@@ -336,7 +336,7 @@ static bool copy_request(struct http_op *op, const struct http_request *request)
         struct span from;
         struct span *to;
     } fields[] = {
-        {op->head_only ? SPAN_LIT("GET") : request->method, &rest->method},
+        {request->method, &rest->method},
         {request->host, &rest->host},
         {request->path, &rest->path},
         {request->query, &rest->query},

@@ -217,7 +217,8 @@ static bool take_identity(struct mqtt_session *session, const struct connect_cal
     put_text(at, given->auth_method, &session->identity.auth_method);
     session->number = connect->session;
     session->expires_us = connect->expires_us;
-    session->filters = connect->filters;
+    session->filters = connect->filters & ~MQTT_LASTING_QOS_0;
+    session->message_qos = (connect->filters & MQTT_LASTING_QOS_0) == 0;
     return true;
 }
 

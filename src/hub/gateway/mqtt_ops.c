@@ -414,9 +414,9 @@ void mqtt_ops_publish(
 }
 
 void mqtt_ops_subscribe(
-    struct mqtt_session *session, uint16_t packet_id, struct span codes, unsigned before)
+    struct mqtt_session *session, uint16_t packet_id, struct span codes, uint32_t before)
 {
-    if (!session->lasting || session->filters == before) {
+    if (!session->lasting || mqtt_session_subscriptions(session) == before) {
         send_suback(session, packet_id, codes);
         return;
     }
@@ -428,7 +428,7 @@ void mqtt_ops_subscribe(
     op->subscribe_id = packet_id;
     begin_call(op);
     op->subscriptions.identity = session->identity;
-    op->subscriptions.filters = session->filters;
+    op->subscriptions.filters = mqtt_session_subscriptions(session);
     service_subscriptions(session->conn.thread->service, &op->subscriptions);
 }
 

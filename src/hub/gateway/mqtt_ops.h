@@ -23,9 +23,9 @@ void mqtt_ops_publish(
     struct mqtt_session *session, const struct mqtt_publish *publish, const struct topic *topic);
 
 /* Acknowledges a SUBSCRIBE with its codes, an UNSUBSCRIBE without; where the session lasts and its
- * filters are not those of before, once they are stored. */
+ * subscriptions are not those of before, once they are stored. */
 void mqtt_ops_subscribe(
-    struct mqtt_session *session, uint16_t packet_id, struct span codes, unsigned before);
+    struct mqtt_session *session, uint16_t packet_id, struct span codes, uint32_t before);
 
 /* Stores the will as an event; the session is OVER. */
 void mqtt_ops_will(struct mqtt_session *session);

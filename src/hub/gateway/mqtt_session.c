@@ -188,10 +188,10 @@ void mqtt_session_tell_takes(struct mqtt_session *session)
 }
 
 static void acknowledge(
-    struct mqtt_session *session, uint16_t packet_id, struct span codes, unsigned before)
+    struct mqtt_session *session, uint16_t packet_id, struct span codes, uint32_t before)
 {
     mqtt_ops_subscribe(session, packet_id, codes, before);
-    if (session->filters != before && session->state == MQTT_STATE_LIVE)
+    if (mqtt_session_subscriptions(session) != before && session->state == MQTT_STATE_LIVE)
         mqtt_session_tell_takes(session);
 }
 
@@ -201,7 +201,7 @@ static void take_subscribe(struct mqtt_session *session, struct mqtt_subscribe s
     struct mqtt_filter asked;
     struct why why, first = {""};
     size_t refused = 0;
-    unsigned before = session->filters;
+    uint32_t before = mqtt_session_subscriptions(session);
     while (mqtt_next_filter(&subscribe, &asked)) {
         uint8_t code = grant(session, &asked, &why);
         buf_add_byte(&codes, (char)code);
@@ -222,7 +222,7 @@ static void take_unsubscribe(struct mqtt_session *session, struct mqtt_subscribe
     struct topic_owner owner = mqtt_session_owner(session);
     struct mqtt_filter asked;
     enum topic_filter filter;
-    unsigned before = session->filters;
+    uint32_t before = mqtt_session_subscriptions(session);
     while (mqtt_next_filter(&unsubscribe, &asked))
         if (topic_parse_filter(asked.filter, &owner, &filter, NULL) == ERR_NONE)
             session->filters &= ~(unsigned)filter;

@@ -63,7 +63,7 @@ struct mqtt_session {
     struct mqtt_provision *provision; /* it wants to be provisioned; NULL: it is at a hub */
 
     struct mqtt_messages *messages; /* NULL until the first is asked for */
-    unsigned message_qos;           /* granted; of a subscription that lasted 1 */
+    unsigned message_qos;           /* granted */
     struct mail message_mail;
     atomic_bool message_told; /* the mail is under way */
 
@@ -99,6 +99,15 @@ void mqtt_session_tell_takes(struct mqtt_session *session);
 static inline bool mqtt_session_takes_messages(const struct mqtt_session *session)
 {
     return (session->filters & (TOPIC_FILTER_C2D | TOPIC_FILTER_MODULE)) != 0;
+}
+
+/* Its subscriptions as they are stored where the session lasts: the filters, and a bit if messages
+ * go out with QoS 0. */
+#define MQTT_LASTING_QOS_0 UINT32_C(0x80000000)
+static inline uint32_t mqtt_session_subscriptions(const struct mqtt_session *session)
+{
+    bool at_most_once = mqtt_session_takes_messages(session) && session->message_qos == 0;
+    return session->filters | (at_most_once ? MQTT_LASTING_QOS_0 : 0);
 }
 
 static inline struct topic_owner mqtt_session_owner(const struct mqtt_session *session)

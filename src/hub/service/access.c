@@ -180,7 +180,7 @@ static enum err judge_csrf(const struct rest *rest, struct why *why)
 {
     const struct rest_call *call = rest->call;
     struct span expected = rest->access->csrf;
-    if (span_is(call->method, "GET"))
+    if (span_is(call->method, "GET") || span_is(call->method, "HEAD"))
         return ERR_NONE;
     if (call->csrf.len == expected.len &&
         CRYPTO_memcmp(call->csrf.ptr, expected.ptr, expected.len) == 0)

@@ -117,11 +117,24 @@ static enum err refuse_method(struct rest *rest, const struct segments *segments
         SPAN_ARG(value));
 }
 
+static bool writes(const struct operation *operation)
+{
+    return operation->access == ACCESS_WRITE || operation->access == ACCESS_TRAFFIC;
+}
+
+/* A HEAD must not lock a message or leave a word in the audit log, as some GETs do. */
+static bool has_method(const struct rest *rest, const struct operation *operation)
+{
+    struct span method = rest->call->method;
+    return span_is(method, operation->method) ||
+           (span_is(method, "HEAD") && strcmp(operation->method, "GET") == 0 && !writes(operation));
+}
+
 static enum err find_operation(struct rest *rest, const struct segments *segments, struct why *why)
 {
     for (size_t i = 0; i < rest_operation_count; i++) {
         const struct operation *operation = &rest_operations[i];
-        if (!is_meant(rest, operation) || !span_is(rest->call->method, operation->method) ||
+        if (!is_meant(rest, operation) || !has_method(rest, operation) ||
             !path_matches(operation->path, segments, rest->arguments))
             continue;
         rest->operation = operation;
@@ -570,11 +583,6 @@ static void job_done(struct store_job *job, enum err result)
 {
     struct why why = job->why;
     rest_done(rest_of(job), result, &why);
-}
-
-static bool writes(const struct operation *operation)
-{
-    return operation->access == ACCESS_WRITE || operation->access == ACCESS_TRAFFIC;
 }
 
 void rest_submit(struct rest *rest)

@@ -333,7 +333,7 @@ struct rest_header {
 struct rest_call {
     struct call call;
     /* in */
-    struct span method; /* "GET" */
+    struct span method; /* "GET"; "HEAD" is answered like it where that changes nothing */
     struct span host;   /* the Host header, as sent */
     struct span path;   /* still percent-encoded, without the query: "/twins/d%231" */
     struct span query;  /* without '?', still percent-encoded */
