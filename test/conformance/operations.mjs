@@ -34,7 +34,7 @@ export const SECTIONS = [
     ['Messages over MQTT', { 'conformance/messages': /over MQTT/, 'scenario/cloud-to-device': /messages wait|topic|acknowledged|lasting/ }],
     ['Messages over HTTPS: receive, complete, reject, abandon', { 'conformance/messages': /over HTTP a message/, 'scenario/cloud-to-device': /over HTTPS/ }],
     ['Expiry, delivery count, queue bound, purge', { 'conformance/messages': /purging/, 'scenario/cloud-to-device': /purging|expired|given up/ }],
-    ['Sending and feedback', { 'conformance/messages': /completing it is told/, 'scenario/cloud-to-device': /cannot be a message/ }],
+    ['Sending and feedback', { 'conformance/messages': /completing it is told/, 'scenario/cloud-to-device': /cannot be a message|feedback is received/ }],
     ['Direct methods of devices and modules', { 'conformance/methods': ALL, 'scenario/direct-methods': ALL }],
   ]],
   ['Twins', [

@@ -306,6 +306,80 @@ static void feedback_is_read_on_from_where_one_was_and_pruned_by_age(void **stat
     assert_int_equal(question.visited, 0);
 }
 
+static struct feedback_lock lock_of(const struct question *question, uint64_t number, int64_t end)
+{
+    return (struct feedback_lock){question->hub_id, number, end};
+}
+
+struct hold {
+    struct question *question;
+    struct feedback_lock lock;
+    int64_t now_us;
+};
+
+static enum err hold_feedback(struct store_txn *txn, void *argument)
+{
+    struct hold *hold = argument;
+    hold->question->visited = 0;
+    return store_feedback_hold(txn, &hold->lock, hold->now_us, 2, note_feedback, hold->question);
+}
+
+static enum err settle_feedback(struct store_txn *txn, void *argument)
+{
+    const struct hold *hold = argument;
+    return store_feedback_settle(txn, &hold->lock, hold->now_us);
+}
+
+static void assert_held(struct fixture *fixture, struct question *question, uint64_t number,
+    int64_t now_us, size_t count, const char *last)
+{
+    struct hold holding = {question, lock_of(question, number, now_us + 10), now_us};
+    assert_int_equal(in_write(fixture, hold_feedback, &holding), ERR_NONE);
+    assert_int_equal(question->visited, count);
+    if (count > 0)
+        assert_string_equal(question->seen, last);
+}
+
+static enum err settled(struct fixture *fixture, struct question *question, uint64_t number,
+    int64_t until_us, int64_t now_us)
+{
+    struct hold holding = {question, lock_of(question, number, until_us), now_us};
+    return in_write(fixture, settle_feedback, &holding);
+}
+
+static void feedback_is_held_until_a_time_and_completed_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    struct question question = {.hub_id = fixture->hub_id,
+        .feedback = {
+            .outcome = SPAN_INIT("Success"), .device_id = SPAN_INIT("d"), .generation = 7}};
+    const char *const ids[] = {"a", "b", "c"};
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        question.feedback.message_id = span_of(ids[i]);
+        assert_int_equal(in_write(fixture, append, &question), ERR_NONE);
+    }
+    assert_held(fixture, &question, 1, NOW, 2, "b");
+    assert_held(fixture, &question, 2, NOW, 1, "c");
+    assert_held(fixture, &question, 3, NOW + 9, 0, NULL);
+    assert_int_equal(settled(fixture, &question, 2, FEEDBACK_FOR_EVER, NOW + 9), ERR_NONE);
+    assert_int_equal(settled(fixture, &question, 2, 0, NOW + 9), ERR_NOT_FOUND);
+    /* The first lock is over, the last was completed. */
+    assert_int_equal(settled(fixture, &question, 1, 0, NOW + 10), ERR_NOT_FOUND);
+    assert_held(fixture, &question, 4, NOW + 10, 2, "b");
+    question.hub_id++;
+    assert_int_equal(settled(fixture, &question, 4, 0, NOW + 10), ERR_NOT_FOUND);
+    question.hub_id--;
+    assert_int_equal(settled(fixture, &question, 4, 0, NOW + 10), ERR_NONE);
+    assert_held(fixture, &question, 5, NOW + 10, 2, "b");
+    assert_int_equal(settled(fixture, &question, 5, FEEDBACK_FOR_EVER, NOW + 10), ERR_NONE);
+    assert_held(fixture, &question, 6, INT64_MAX - 100, 0, NULL);
+    /* In the list it stands as before. */
+    assert_int_equal(in_read(fixture, read_feedback, &question), ERR_NONE);
+    question.after = 0;
+    assert_int_equal(in_read(fixture, read_feedback, &question), ERR_NONE);
+    assert_int_equal(question.visited, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_queue_is_full_with_those_that_have_not_expired),
         cmocka_unit_test(a_lock_holds_until_its_time_and_a_session_as_long_as_it_lasts),
         cmocka_unit_test(messages_go_with_their_identity),
+        cmocka_unit_test(feedback_is_held_until_a_time_and_completed_for_ever),
         cmocka_unit_test(feedback_is_read_on_from_where_one_was_and_pruned_by_age),
     };
     return run_for_every_backend("store messages", tests, COUNT_OF(tests));

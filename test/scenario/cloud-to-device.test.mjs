@@ -164,6 +164,35 @@ test('asking over HTTPS for the head of a message does not take it', async () =>
   assert.equal((await hub.rest('HEAD', `/devices/${device.deviceId}`)).status, 200);
 });
 
+test('feedback is received in batches, and again until it is completed', async () => {
+  const receive = () => hub.rest('GET', '/messages/serviceBound/feedback');
+  const settle = (method, { headers }, rest = '') =>
+    hub.rest(method, `/messages/serviceBound/feedback/${headers.etag.replaceAll('"', '')}${rest}`);
+  for (let left = await receive(); left.status !== 204; left = await receive()) // that of other tests
+    assert.equal((await settle('DELETE', left)).status, 204);
+  const device = await newDevice();
+  const client = await connected(device);
+  await client.subscribe([filterOf(device), 1]);
+  await sent(device, 'x', { messageId: 'wants-feedback', ack: 'positive' });
+  acknowledge(client, await nextMessage(client));
+  let batch;
+  await until('feedback', async () => { batch = await receive(); return batch.status === 200; });
+  assert.match(batch.headers['content-type'], /^application\/vnd\.microsoft\.iothub\.feedback\.json/);
+  const [record, ...others] = JSON.parse(batch.text);
+  assert.deepEqual(others, []);
+  assert.deepEqual({ ...record, enqueuedTimeUtc: '', deviceGenerationId: '' }, { originalMessageId: 'wants-feedback',
+    enqueuedTimeUtc: '', statusCode: 'Success', description: 'Success', deviceId: device.deviceId, deviceGenerationId: '' });
+  assert.equal((await receive()).status, 204);
+  assert.equal((await settle('POST', batch, '/abandon')).status, 204);
+  assert.equal((await settle('DELETE', batch)).status, 412);
+  batch = await receive();
+  await hub.kill9();
+  await hub.start();
+  assert.equal((await settle('DELETE', batch)).status, 204);
+  assert.equal((await receive()).status, 204);
+  await client.drop();
+});
+
 test('nobody receives what is for another, and who did not subscribe receives nothing', async () => {
   const device = await newDevice();
   const other = await newDevice();

@@ -311,7 +311,7 @@ static enum err find_hash(struct rest *rest, struct store_txn *txn)
 /* What only reads, and may at once, is run in the first transaction. */
 static bool needs_second(const struct rest *rest)
 {
-    return rest->operation->access == ACCESS_WRITE || rest_is_metered(rest);
+    return rest_writes(rest->operation) || rest_is_metered(rest);
 }
 
 static enum err run_first(struct store_job *job, struct store_txn *txn)

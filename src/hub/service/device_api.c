@@ -3,12 +3,10 @@
 
 #include "bag.h"
 #include "base64.h"
+#include "lock_token.h"
 #include "log.h"
 #include "messages.h"
 #include "urlcode.h"
-
-#include <inttypes.h>
-#include <openssl/rand.h>
 
 /* What authentication may use; as for CONNECT. */
 #define CALLER_ARENA_BYTES (512u * 1024)
@@ -291,37 +289,15 @@ enum err device_send_events(struct rest *rest)
 
 /* ---- cloud to device ------------------------------------------------------------------------- */
 
-/* The token of a lock: sequence and lock in the form of a GUID. */
-static void write_token(const struct message *message, struct buf *out)
-{
-    char hex[33];
-    snprintf(hex, sizeof(hex), "%016" PRIx64 "%016" PRIx64, message->sequence, message->lock);
-    buf_add_format(out, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-}
-
-static bool read_token(struct span token, struct message *ret_held)
-{
-    uint64_t halves[2] = {0, 0};
-    size_t digits = 0;
-    for (size_t i = 0; i < token.len; i++) {
-        static const char all[] = "0123456789abcdef";
-        const char *digit = token.ptr[i] == '\0' ? NULL : strchr(all, token.ptr[i] | 0x20);
-        if (token.ptr[i] == '-')
-            continue;
-        if (digit == NULL || digits == 32)
-            return false;
-        uint64_t *half = &halves[digits++ / 16];
-        *half = *half << 4 | (uint64_t)(digit - all);
-    }
-    ret_held->sequence = halves[0];
-    ret_held->lock = halves[1];
-    return digits == 32 && halves[1] != 0;
-}
-
 struct receiving {
     int64_t lock_us;
-    uint64_t lock;
+    struct lock_token token; /* its lock */
 };
+
+static void write_token(const struct message *message, struct buf *out)
+{
+    lock_token_write(&(struct lock_token){message->sequence, message->lock}, out);
+}
 
 enum err device_prepare_receive(struct rest *rest)
 {
@@ -336,10 +312,7 @@ enum err device_prepare_receive(struct rest *rest)
         return fail(ERR_ARGUMENT, rest->why, "IotHub-MessageLockTimeout must be %d to %d seconds",
             LOCK_SECONDS_MIN, LOCK_SECONDS_MAX);
     receiving->lock_us = (int64_t)seconds * 1000000;
-    if (RAND_bytes((unsigned char *)&receiving->lock, sizeof(receiving->lock)) != 1)
-        return fail(ERR_SERVER, rest->why, "there is no randomness");
-    receiving->lock = (receiving->lock & INT64_MAX) | 1; /* the store's numbers have a sign */
-    return ERR_NONE;
+    return lock_token_new(&receiving->token, rest->why);
 }
 
 static void add_line(struct buf *out, const char *name, struct span value)
@@ -441,7 +414,7 @@ enum err device_receive(struct rest *rest)
     if (found) {
         message.deliveries++;
         message.session = 0;
-        message.lock = receiving->lock;
+        message.lock = receiving->token.lock;
         message.locked_until_us = now_us(rest->service) + receiving->lock_us;
         err = store_message_hold(rest->txn, &message);
     }
@@ -455,7 +428,7 @@ enum err device_receive(struct rest *rest)
 /* ---- settling -------------------------------------------------------------------------------- */
 
 struct settling {
-    struct message held; /* its sequence and lock */
+    struct lock_token held;
     bool reject;
 };
 
@@ -467,7 +440,7 @@ enum err device_prepare_settle(struct rest *rest)
         return ERR_MEMORY;
     rest->input = settling;
     struct span token = rest->device->token;
-    if (!read_token(match_of(token).etag, &settling->held))
+    if (!lock_token_read(match_of(token).etag, &settling->held))
         return fail(ERR_LOCK_LOST, rest->why, "\"%.*s\" is no token of a lock", SPAN_ARG(token));
     settling->reject = url_query_find(rest->call->query, "reject", &reject) &&
                        !span_eq_nocase(reject, SPAN_LIT("false"));

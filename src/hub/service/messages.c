@@ -21,8 +21,7 @@ static const struct {
     [OUTCOME_PURGED] = {"Purged", MESSAGE_ACK_NEGATIVE},
 };
 
-/* In the form of IoT Hub's feedback messages. */
-static void write_feedback(const struct feedback *feedback, struct buf *out)
+void message_write_feedback(const struct feedback *feedback, struct buf *out)
 {
     char time[CLOCK_TEXT_SIZE];
     buf_add_text(out, "{\"originalMessageId\":");
@@ -47,7 +46,7 @@ static enum err append_event(struct store_txn *txn, struct arena *arena, int64_t
         "\"iothub-enqueuedtime\":\"%s\"}",
         clock_format(feedback->time_us, time));
     buf_add_byte(&body, '[');
-    write_feedback(feedback, &body);
+    message_write_feedback(feedback, &body);
     buf_add_text(&body, "}]");
     if (system == NULL || body.failed)
         return ERR_MEMORY;
@@ -294,45 +293,6 @@ enum err messages_purge(struct rest *rest)
     if (err == ERR_NONE)
         err = message_add_event_effect(rest, event);
     return err == ERR_NONE ? respond_purged(rest, queue.count) : err;
-}
-
-/* ---- feedback -------------------------------------------------------------------------------- */
-
-struct feedback_page {
-    struct buf body;
-    size_t count;
-    uint64_t next;
-};
-
-static enum err add_feedback(void *self, const struct feedback *feedback)
-{
-    struct feedback_page *page = self;
-    buf_add_text(&page->body, page->count++ == 0 ? "" : ",");
-    write_feedback(feedback, &page->body);
-    buf_add_format(&page->body, ",\"sequenceNumber\":%llu}", (unsigned long long)feedback->id);
-    page->next = feedback->id + 1;
-    return page->body.failed ? ERR_MEMORY : ERR_NONE;
-}
-
-enum err feedback_read(struct rest *rest)
-{
-    uint64_t from = 0;
-    uint64_t limit = 0;
-    const size_t most = rest->service->options.limits.list_items;
-    enum err err = rest_number(rest, "from", INT64_MAX, 0, &from);
-    if (err == ERR_NONE)
-        err = rest_number(rest, "limit", most, most, &limit);
-    if (err != ERR_NONE)
-        return err;
-    struct feedback_page page = {BUF_EMPTY, 0, from};
-    buf_add_text(&page.body, "{\"items\":[");
-    err = store_feedback_read(rest->txn, rest->hub_id, from == 0 ? 0 : from - 1,
-        limit == 0 ? 1 : (size_t)limit, add_feedback, &page);
-    buf_add_format(&page.body, "],\"next\":%llu}", (unsigned long long)page.next);
-    if (err == ERR_NONE)
-        err = respond_json(rest, 200, &page.body);
-    buf_done(&page.body);
-    return err;
 }
 
 /* ---- sweeping -------------------------------------------------------------------------------- */

@@ -43,6 +43,9 @@ bool message_is_spent(const struct service *service, const struct message *messa
 void message_write_to(const struct message_place *place, struct buf *out);
 const char *message_ack_name(unsigned ack);
 
+/* Writes it in the form of IoT Hub's feedback messages, without the brace at its end. */
+void message_write_feedback(const struct feedback *feedback, struct buf *out);
+
 /* Adds the effects: that there are events (if `event` is not 0). */
 enum err message_add_event_effect(struct rest *rest, uint64_t event) MUST_USE;
 

@@ -117,7 +117,7 @@ static enum err refuse_method(struct rest *rest, const struct segments *segments
         SPAN_ARG(value));
 }
 
-static bool writes(const struct operation *operation)
+bool rest_writes(const struct operation *operation)
 {
     return operation->access == ACCESS_WRITE || operation->access == ACCESS_TRAFFIC;
 }
@@ -127,7 +127,8 @@ static bool has_method(const struct rest *rest, const struct operation *operatio
 {
     struct span method = rest->call->method;
     return span_is(method, operation->method) ||
-           (span_is(method, "HEAD") && strcmp(operation->method, "GET") == 0 && !writes(operation));
+           (span_is(method, "HEAD") && strcmp(operation->method, "GET") == 0 &&
+               !rest_writes(operation));
 }
 
 static enum err find_operation(struct rest *rest, const struct segments *segments, struct why *why)
@@ -591,7 +592,7 @@ void rest_submit(struct rest *rest)
     job->run = run_job;
     job->done = job_done;
     store_submit(
-        rest->service->options.store, writes(rest->operation) ? STORE_WRITE : STORE_READ, job);
+        rest->service->options.store, rest_writes(rest->operation) ? STORE_WRITE : STORE_READ, job);
 }
 
 static bool is_by_token(const struct rest *rest)

@@ -322,6 +322,8 @@ enum err rest_number(struct rest *rest, const char *name, uint64_t max, uint64_t
 /* How many rows a page may have: x-ms-max-item-count, up to limits.list_items. ERR_ARGUMENT. */
 enum err rest_max_items(struct rest *rest, uint64_t fallback, uint64_t *ret_items) MUST_USE;
 
+/* Whether it needs the store's writer. */
+bool rest_writes(const struct operation *operation);
 /* Has the call wait for its turn, and then hands it to the store. */
 void rest_enter(struct rest *rest);
 /* Whether it may have to wait. */

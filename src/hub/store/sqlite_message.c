@@ -197,6 +197,25 @@ enum err sqlite_feedback_append(
     return query_change(&query, NULL);
 }
 
+static enum err visit_feedback(struct query *query, feedback_visitor *visit, void *self)
+{
+    enum err err;
+    while ((err = query_row(query)) == ERR_NONE) {
+        struct feedback feedback;
+        feedback.id = (uint64_t)query_int(query);
+        feedback.time_us = query_int(query);
+        feedback.message_id = query_span(query);
+        feedback.outcome = query_span(query);
+        feedback.device_id = query_span(query);
+        feedback.module_id = query_span(query);
+        feedback.generation = (uint64_t)query_int(query);
+        err = visit(self, &feedback);
+        if (err != ERR_NONE)
+            return err;
+    }
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
 enum err sqlite_feedback_read(struct store_txn *txn, int64_t hub_id, uint64_t after, size_t limit,
     feedback_visitor *visit, void *self)
 {
@@ -204,21 +223,37 @@ enum err sqlite_feedback_read(struct store_txn *txn, int64_t hub_id, uint64_t af
     query_put_int(&query, hub_id);
     query_put_int(&query, after > INT64_MAX ? INT64_MAX : (int64_t)after);
     query_put_int(&query, as_limit(limit));
-    enum err err;
-    while ((err = query_row(&query)) == ERR_NONE) {
-        struct feedback feedback;
-        feedback.id = (uint64_t)query_int(&query);
-        feedback.time_us = query_int(&query);
-        feedback.message_id = query_span(&query);
-        feedback.outcome = query_span(&query);
-        feedback.device_id = query_span(&query);
-        feedback.module_id = query_span(&query);
-        feedback.generation = (uint64_t)query_int(&query);
-        err = visit(self, &feedback);
-        if (err != ERR_NONE)
-            return err;
-    }
-    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+    return visit_feedback(&query, visit, self);
+}
+
+enum err sqlite_feedback_hold(struct store_txn *txn, const struct feedback_lock *lock,
+    int64_t now_us, size_t limit, feedback_visitor *visit, void *self)
+{
+    AUTO(query_done) struct query hold = query_open(txn, SQL_FEEDBACK_HOLD);
+    query_put_int(&hold, (int64_t)lock->number);
+    query_put_int(&hold, lock->until_us);
+    query_put_int(&hold, lock->hub_id);
+    query_put_int(&hold, now_us);
+    query_put_int(&hold, as_limit(limit));
+    enum err err = query_change(&hold, NULL);
+    if (err != ERR_NONE)
+        return err;
+    AUTO(query_done) struct query held = query_open(txn, SQL_FEEDBACK_HELD);
+    query_put_int(&held, (int64_t)lock->number);
+    return visit_feedback(&held, visit, self);
+}
+
+enum err sqlite_feedback_settle(
+    struct store_txn *txn, const struct feedback_lock *lock, int64_t now_us)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_FEEDBACK_SETTLE);
+    query_put_int(&query, lock->until_us);
+    query_put_int(&query, (int64_t)lock->number);
+    query_put_int(&query, lock->hub_id);
+    query_put_int(&query, now_us);
+    int64_t settled = 0;
+    enum err err = query_change(&query, &settled);
+    return err == ERR_NONE && settled == 0 ? ERR_NOT_FOUND : err;
 }
 
 enum err sqlite_feedback_prune(

@@ -207,6 +207,10 @@ enum err sqlite_feedback_append(
     struct store_txn *txn, int64_t hub_id, const struct feedback *feedback);
 enum err sqlite_feedback_read(struct store_txn *txn, int64_t hub_id, uint64_t after, size_t limit,
     feedback_visitor *visit, void *self);
+enum err sqlite_feedback_hold(struct store_txn *txn, const struct feedback_lock *lock,
+    int64_t now_us, size_t limit, feedback_visitor *visit, void *self);
+enum err sqlite_feedback_settle(
+    struct store_txn *txn, const struct feedback_lock *lock, int64_t now_us);
 enum err sqlite_feedback_prune(
     struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
 

@@ -548,6 +548,20 @@ enum err store_feedback_read(struct store_txn *txn, int64_t hub_id, uint64_t aft
     return txn->driver->feedback_read(txn, hub_id, after, limit, visit, self);
 }
 
+enum err store_feedback_hold(struct store_txn *txn, const struct feedback_lock *lock,
+    int64_t now_us, size_t limit, feedback_visitor *visit, void *self)
+{
+    must(txn->writable && lock->number > 0 && lock->number <= INT64_MAX);
+    return txn->driver->feedback_hold(txn, lock, now_us, limit, visit, self);
+}
+
+enum err store_feedback_settle(
+    struct store_txn *txn, const struct feedback_lock *lock, int64_t now_us)
+{
+    must(txn->writable);
+    return txn->driver->feedback_settle(txn, lock, now_us);
+}
+
 enum err store_feedback_prune(
     struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped)
 {

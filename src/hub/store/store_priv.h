@@ -147,6 +147,10 @@ struct store_driver {
         struct store_txn *txn, int64_t hub_id, const struct feedback *feedback);
     enum err (*feedback_read)(struct store_txn *txn, int64_t hub_id, uint64_t after, size_t limit,
         feedback_visitor *visit, void *self);
+    enum err (*feedback_hold)(struct store_txn *txn, const struct feedback_lock *lock,
+        int64_t now_us, size_t limit, feedback_visitor *visit, void *self);
+    enum err (*feedback_settle)(
+        struct store_txn *txn, const struct feedback_lock *lock, int64_t now_us);
     enum err (*feedback_prune)(
         struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
 

@@ -212,6 +212,60 @@ static void messages_go_with_their_device_and_modules_have_their_own(void **stat
     assert_string_equal(count(), "0");
 }
 
+#define FEEDBACK "/messages/serviceBound/feedback"
+
+static struct answer settle_feedback(const char *method, const struct answer *held, const char *how)
+{
+    char target[128];
+    snprintf(target, sizeof(target), FEEDBACK "/%.36s%s?" V, held->etag + 1, how);
+    return ask(method, target, NULL, NULL);
+}
+
+static size_t records(const struct answer *answer)
+{
+    size_t count = 0;
+    for (const char *at = answer->body; (at = strstr(at, "{\"originalMessageId\":")) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void feedback_is_received_held_and_completed(void **state UNUSED)
+{
+    make_device("d");
+    assert_int_equal(ask("GET", FEEDBACK "?" V, NULL, NULL).status, 204);
+    assert_int_equal(ask("HEAD", FEEDBACK "?" V, NULL, NULL).status, 405);
+    for (int i = 0; i < 65; i++) {
+        char body[64];
+        snprintf(body, sizeof(body), "{\"body\":1,\"messageId\":\"m%d\",\"ack\":\"full\"}", i);
+        send_one(body);
+        if (i % 50 == 49 || i == 64)
+            assert_int_equal(ask("DELETE", "/devices/d/commands?" V, NULL, NULL).status, 200);
+    }
+    struct answer first = ask("GET", FEEDBACK "?" V, NULL, NULL);
+    assert_int_equal(first.status, 200);
+    assert_int_equal(records(&first), 64);
+    assert_true(strncmp(first.body, "[{\"originalMessageId\":\"m0\",", 27) == 0);
+    assert_non_null(strstr(first.body, "\"statusCode\":\"Purged\""));
+    struct answer second = ask("GET", FEEDBACK "?" V, NULL, NULL);
+    assert_int_equal(records(&second), 1);
+    assert_int_equal(ask("GET", FEEDBACK "?" V, NULL, NULL).status, 204);
+    assert_int_equal(settle_feedback("POST", &first, "/abandon").status, 204);
+    assert_int_equal(settle_feedback("DELETE", &first, "").status, 412);
+    assert_int_equal(settle_feedback("DELETE", &second, "").status, 204);
+    first = ask("GET", FEEDBACK "?" V, NULL, NULL);
+    assert_int_equal(records(&first), 64);
+    world_advance(61); /* its lock ends by itself */
+    assert_int_equal(settle_feedback("DELETE", &first, "").status, 412);
+    first = ask("GET", FEEDBACK "?" V, NULL, NULL);
+    assert_int_equal(settle_feedback("DELETE", &first, "").status, 204);
+    world_advance(61);
+    assert_int_equal(ask("GET", FEEDBACK "?" V, NULL, NULL).status, 204);
+    struct answer wrong = ask("DELETE", FEEDBACK "/nonsense?" V, NULL, NULL);
+    assert_int_equal(wrong.status, 412);
+    assert_string_equal(wrong.error, "DeviceMessageLockLost");
+    assert_feedback(64, "m64", "Purged"); /* in the list */
+}
+
 static void without_memory_nothing_is_half_done(void **state UNUSED)
 {
     static const struct {
@@ -225,6 +279,7 @@ static void without_memory_nothing_is_half_done(void **state UNUSED)
         {"POST", "/devices/d/messages/events", "text", 204},
         {"DELETE", "/devices/d/commands?" V, NULL, 200},
         {"GET", "/gemel/v1/feedback", NULL, 200},
+        {"GET", FEEDBACK "?" V, NULL, 200},
     };
     make_device("d");
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -258,6 +313,7 @@ int main(void)
         TEST(a_message_is_delivered_so_often_and_no_oftener),
         TEST(the_default_life_is_an_hour),
         TEST(messages_go_with_their_device_and_modules_have_their_own),
+        TEST(feedback_is_received_held_and_completed),
         TEST(without_memory_nothing_is_half_done),
     };
     return cmocka_run_group_tests_name("service messages", tests, NULL, NULL);

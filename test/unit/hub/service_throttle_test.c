@@ -37,7 +37,9 @@ static void assert_throttled(const struct answer *answer, const char *retry_afte
 static void every_operation_of_azure_has_a_class(void **state UNUSED)
 {
     static const char *const free_ones[] = {"/statistics/devices", "/statistics/service",
-        "/devices/{}/messages/deviceBound/{}", "/devices/{}/messages/deviceBound/{}/abandon"};
+        "/devices/{}/messages/deviceBound/{}", "/devices/{}/messages/deviceBound/{}/abandon",
+        "/messages/serviceBound/feedback", "/messages/serviceBound/feedback/{}",
+        "/messages/serviceBound/feedback/{}/abandon"};
     for (size_t i = 0; i < rest_operation_count; i++) {
         const struct operation *operation = &rest_operations[i];
         bool metered = gate_class_of(operation) != THROTTLE_NOTHING;
