@@ -382,8 +382,21 @@ static enum err find_file(const struct sqlite_options *options, struct why *why)
     close(file);
     /* SQLite would take it for a new database, and a server without its hubs would come up. */
     if (empty && !options->create)
-        return fail(ERR_CORRUPT, why, "the database file %s is empty", path);
+        return fail(ERR_CORRUPT, why, "the database file is empty");
     return ERR_NONE;
+}
+
+/* A person has to do something about it, and reads of it here first. */
+static void advise(const struct sqlite_options *options, enum err err, struct why *why)
+{
+    struct why what;
+    if (err != ERR_CORRUPT)
+        return;
+    why_set(&what, "%s", why_text(why, err));
+    why_set(why,
+        "%s (%s/" STORE_SQLITE_FILE
+        "): move the data directory aside and make it anew from a backup with 'gemel-hub restore'",
+        what.text, options->directory);
 }
 
 static enum err limit_size(struct sqlite_store *store, struct why *why)
@@ -457,6 +470,7 @@ enum err store_open_sqlite(
     if (err == ERR_NONE)
         err = start_threads(store, why);
     if (err != ERR_NONE) {
+        advise(options, err, why);
         sqlite_close(&store->base);
         return err;
     }
