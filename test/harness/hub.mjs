@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 
+import { judgeAnswer } from './sdk-rules.mjs';
 import { freePort, Program, programs, runProgram, temporaryFolder } from './programs.mjs';
 
 export const API = 'api-version=2021-04-12';
@@ -87,8 +88,14 @@ export class Hub {
         response.on('end', () => {
           const text = Buffer.concat(chunks).toString('utf8');
           const isJson = /json/.test(response.headers['content-type'] ?? '');
-          resolve({ status: response.statusCode, headers: response.headers, text,
-            json: isJson && text !== '' ? JSON.parse(text) : undefined });
+          const answer = { status: response.statusCode, headers: response.headers, text,
+            json: isJson && text !== '' ? JSON.parse(text) : undefined };
+          try {
+            judgeAnswer(method, full, answer);
+            resolve(answer);
+          } catch (error) {
+            reject(error);
+          }
         });
         response.on('error', reject);
       });

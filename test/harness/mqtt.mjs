@@ -4,6 +4,7 @@
 import { connect as tlsConnect } from 'node:tls';
 
 import { sas } from './hub.mjs';
+import { judgePublish } from './sdk-rules.mjs';
 import { WebSocketStream } from './websocket.mjs';
 
 const text = (value) => {
@@ -48,6 +49,7 @@ export class MqttClient {
   static async open(hub, options = {}) {
     const client = new MqttClient();
     client.hub = hub;
+    client.judged = options.judged ?? true; // by the rules of the SDKs; not what another broker sends
     client.packets = [];
     client.waiters = [];
     client.rest = Buffer.alloc(0);
@@ -112,7 +114,10 @@ export class MqttClient {
   #publish(head, body) {
     const topicEnd = 2 + body.readUInt16BE(0);
     const qos = (head >> 1) & 3;
-    return { topic: body.toString('utf8', 2, topicEnd), qos, payload: body.subarray(topicEnd + (qos > 0 ? 2 : 0)).toString('utf8') };
+    const topic = body.toString('utf8', 2, topicEnd);
+    const payload = body.subarray(topicEnd + (qos > 0 ? 2 : 0)).toString('utf8');
+    if (this.judged) judgePublish(topic, payload);
+    return { topic, qos, payload };
   }
 
   #wake() {
