@@ -28,7 +28,7 @@ export const CODES = { ArgumentInvalid: 400004, IotHubFormatError: 400006, Inval
   GenericNotFound: 404000, DeviceNotFound: 404001, JobNotFound: 404002, ModuleNotFound: 404010, DeviceNotOnline: 404103,
   EnrollmentNotFound: 404201, RegistrationNotFound: 404202, ConfigurationNotFound: 404301, GenericMethodNotAllowed: 405000,
   GenericConflict: 409000, DeviceAlreadyExists: 409001, JobAlreadyExists: 409104, ModuleAlreadyExistsOnDevice: 409301,
-  ConfigurationAlreadyExists: 409401, PreconditionFailed: 412001, DeviceMessageLockLost: 412002, MessageTooLarge: 413001, TooManyDevices: 413002,
+  ConfigurationAlreadyExists: 409401, PreconditionFailed: 412001, DeviceMessageLockLost: 412002, JobRunPreconditionFailed: 412003, MessageTooLarge: 413001, TooManyDevices: 413002,
   TooManyModulesOnDevice: 413003, ConfigurationCountLimitExceeded: 413101, GenericUnsupportedMediaType: 415000, ThrottlingException: 429001,
   ServerError: 500001, GenericNotImplemented: 501000, InvalidResponseWhileProxying: 502001, ServiceUnavailable: 503001, GatewayTimeout: 504101,
   SignInRequired: 401900, RoleLacksRight: 403900, PasswordChangeRequired: 403901, CrossSiteRequest: 403902, PasswordWrong: 403903 };

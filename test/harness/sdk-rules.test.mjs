@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // That the rules can fail: each near miss is found by the rule that it breaks, and what is right passes.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { judgeAnswer, judgePublish } from './sdk-rules.mjs';
+import { root } from './programs.mjs';
+import { CODES, judgeAnswer, judgePublish } from './sdk-rules.mjs';
 
 const TWIN = '{"desired":{"$version":1},"reported":{"a":1,"$version":2}}';
 const ERROR = '{"errorCode":400004,"trackingId":"t","message":"m","timestampUtc":"2026-01-02T03:04:05.1234567Z"}';
 const C2D = 'devices/d/messages/devicebound/%24.to=%2Fdevices%2Fd%2Fmessages%2FdeviceBound';
+
+test('every error that a client may be told of is one of CODES, with its number', () => {
+  const rows = [...readFileSync(join(root, 'src/base/err.def'), 'utf8').matchAll(/^ERR\(\w+, \d+, ([1-9]\d*), "(\w+)"/gm)];
+  assert.ok(rows.length > 40);
+  for (const [, number, name] of rows) assert.equal(CODES[name], Number(number), name);
+});
 
 test('what the SDKs can read passes', () => {
   judgePublish('$iothub/twin/res/200/?$rid=1', TWIN);
