@@ -103,6 +103,7 @@ static enum err collect(const struct collect_options *options, const struct coll
         .config_dir = options->config_dir,
         .state_dir = state_dir,
         .random = random_word,
+        .at_once = true,
         .message_limit_bytes = MESSAGE_BYTES,
         .deliver = deliver,
         .self = collected};

@@ -42,6 +42,7 @@ static struct collectors_options options_for(const struct collector *collector)
 {
     return (struct collectors_options){.clock = &clock_system,
         .random = no_random,
+        .at_once = true,
         .deliver = deliver,
         .self = (void *)(uintptr_t)collector};
 }

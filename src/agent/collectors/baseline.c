@@ -2,8 +2,8 @@
 /*
  * The security baseline: what the checks of the benchmark find. (The checks themselves: see
  * baseline.h.) A scan is made while it is collected and takes some tens of milliseconds; only the
- * walk over the file systems can take longer, so it is made beforehand, in slices of a few
- * milliseconds, and begins some minutes before the next collection.
+ * walk over the file systems can take longer, so it is made when a collection is due and before it,
+ * in slices of two milliseconds with long pauses. Before that nothing is done.
  */
 #include "baseline.h"
 #include "collector.h"
@@ -17,10 +17,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SLICE_US INT64_C(5000)
-#define LAST_SLICE_US INT64_C(400000) /* for the first scan, when its walk is still under way */
-#define PAUSE_US INT64_C(45000)
-#define AHEAD_US (600 * INT64_C(1000000)) /* the walk begins so long before a collection */
+#define SLICE_US INT64_C(2000)
+#define PAUSE_US INT64_C(60000) /* between slices: a walk takes about a thirtieth of a processor   \
+                                 */
+/* A walk that takes longer is used as far as it came. */
+#define WALK_US (1200 * INT64_C(1000000))
 #define FINDINGS_MAX 4096u
 #define RESULTS_ARENA_BYTES (4u * 1024 * 1024)
 #define OS_RELEASE_MAX 4096u
@@ -32,11 +33,9 @@ struct state {
     char *groups; /* lists, as the settings have them */
     char *checks;
     char *own_dir;
-    int64_t interval_us;
     struct baseline_tree *tree; /* the walk that is under way */
-    struct baseline_tree *last; /* the last one that was ended in time */
-    int64_t walk_us;            /* when it begins, or goes on */
-    uint64_t slices;            /* that were spent on walks */
+    int64_t walk_until_us;
+    int64_t slice_due_us;
     uint64_t counts[4];
     uint64_t refused;
     int64_t took_us;
@@ -68,9 +67,6 @@ static enum err start(
     self->groups = groups;
     self->checks = checks;
     self->own_dir = own_dir;
-    self->interval_us =
-        1000000 * settings_interval_seconds(
-                      settings, settings_frequency(settings, SETTING_BASELINE_MESSAGE_FREQUENCY));
     return ERR_NONE;
 }
 
@@ -78,9 +74,7 @@ static void stop(void *state)
 {
     struct state *self = state;
     baseline_tree_free(self->tree);
-    baseline_tree_free(self->last);
-    self->tree = self->last = NULL;
-    self->walk_us = 0;
+    self->tree = NULL;
 }
 
 static bool lists(const char *list, struct span wanted)
@@ -116,42 +110,25 @@ static const char *root_of(const struct state *self)
     return usable ? "/proc/1/root" : "/";
 }
 
-static int64_t run(void *state)
+static int64_t prepare(void *state)
 {
     struct state *self = state;
     int64_t now_us = clock_mono_us(self->options.clock);
     struct why why = {""};
-    if (now_us < self->walk_us)
-        return self->walk_us;
-    if (self->tree == NULL &&
-        baseline_tree_new(root_of(self), self->options.clock, &self->tree, &why) != ERR_NONE) {
-        log_warn("baseline", "the file systems are not looked at beforehand: %s", why.text);
-        self->walk_us = INT64_MAX;
-        return self->walk_us;
+    if (self->tree == NULL) {
+        if (baseline_tree_new(root_of(self), self->options.clock, &self->tree, &why) != ERR_NONE) {
+            log_warn("baseline", "the file systems cannot be looked at beforehand: %s", why.text);
+            return 0; /* the scan tries again, and says so where it cannot either */
+        }
+        self->walk_until_us = now_us + WALK_US;
+        self->slice_due_us = now_us;
     }
-    self->slices++;
-    self->walk_us = clock_mono_us(self->options.clock) + PAUSE_US;
-    if (baseline_tree_step(self->tree, SLICE_US)) {
-        baseline_tree_free(self->last);
-        self->last = self->tree;
-        self->tree = NULL;
-        self->walk_us = INT64_MAX;
-    }
-    return self->walk_us;
-}
-
-/* After a scan: a walk that was under way goes on if the scan did without it, and else begins anew
- * in time for the next one. */
-static void plan_walk(struct state *self)
-{
-    if (self->tree != NULL && self->last != NULL)
-        return;
-    bool missed = self->tree != NULL;
-    baseline_tree_free(self->tree);
-    self->tree = NULL;
-    self->walk_us = clock_mono_us(self->options.clock);
-    if (!missed && self->interval_us > AHEAD_US)
-        self->walk_us += self->interval_us - AHEAD_US;
+    if (now_us < self->slice_due_us)
+        return self->slice_due_us;
+    if (baseline_tree_step(self->tree, SLICE_US) || now_us >= self->walk_until_us)
+        return 0;
+    self->slice_due_us = clock_mono_us(self->options.clock) + PAUSE_US;
+    return self->slice_due_us;
 }
 
 /* ---- a scan ---------------------------------------------------------------------------------- */
@@ -255,9 +232,8 @@ static enum err scan(struct state *self, struct results *results, struct why *wh
         .keys_path = self->keys_path,
         .disabled = is_disabled,
         .self = self,
-        .tree = self->last != NULL ? self->last : self->tree,
-        /* Where there was no main loop yet, there was no time for the walk. */
-        .tree_limit_us = self->slices == 0 ? BASELINE_TREE_US : LAST_SLICE_US};
+        .tree = self->tree,
+        .tree_limit_us = self->tree == NULL ? BASELINE_TREE_US : SLICE_US};
     return scan_with(self, &options, results, why);
 }
 
@@ -329,7 +305,7 @@ static enum err collect(void *state, struct collector_writer *writer, struct why
     else
         collector_lose(writer, LOSS_MEMORY, 1);
     arena_done(&results.arena);
-    plan_walk(self);
+    stop(self); /* the next scan looks anew */
     self->took_us = clock_mono_us(self->options.clock) - begin_us;
     return err;
 }
@@ -371,7 +347,6 @@ static void baseline_free(void *state)
     if (self == NULL)
         return;
     baseline_tree_free(self->tree);
-    baseline_tree_free(self->last);
     mem_free(self->keys_path);
     mem_free(self->groups);
     mem_free(self->checks);
@@ -414,7 +389,7 @@ const struct collector baseline_collector = {
     .free = baseline_free,
     .start = start,
     .stop = stop,
-    .run = run,
+    .prepare = prepare,
     .collect = collect,
     .status = status,
 };

@@ -119,6 +119,10 @@ struct collector {
      * of the main loop while it runs, also without cause, and before each collect(). Optional. */
     int64_t (*run)(void *state);
 
+    /* Does a piece of what a collection that is due needs done before; returns the mono time at
+     * which to ask again, or 0: it can be collected. Others are collected meanwhile. Optional. */
+    int64_t (*prepare)(void *state);
+
     /* Writes the events and holds them no longer. An error is logged and counted; what was
      * written before it is sent. */
     enum err (*collect)(void *state, struct collector_writer *writer, struct why *why);

@@ -402,6 +402,22 @@ size_t collectors_descriptors(
     return count;
 }
 
+/* Collects what is due, if it is ready; returns when it is due next, or is to be asked again. */
+static int64_t run_due(struct collectors *collectors, size_t at, int64_t now_us, int64_t wall_us)
+{
+    struct slot *slot = &collectors->slots[at];
+    if (slot->due_us > now_us)
+        return slot->due_us;
+    if (slot->collector->prepare != NULL && !collectors->options.at_once) {
+        int64_t again_us = slot->collector->prepare(slot->state);
+        if (again_us > 0)
+            return again_us;
+    }
+    collect(collectors, at, wall_us);
+    slot->due_us = next_moment(collectors, interval_of(collectors, slot), now_us);
+    return slot->due_us;
+}
+
 int64_t collectors_run(struct collectors *collectors)
 {
     int64_t now_us = clock_mono_us(collectors->options.clock);
@@ -412,11 +428,8 @@ int64_t collectors_run(struct collectors *collectors)
         if (!slot->running)
             continue;
         int64_t wanted_us = run(slot);
-        if (slot->due_us <= now_us) {
-            collect(collectors, i, wall_us);
-            slot->due_us = next_moment(collectors, interval_of(collectors, slot), now_us);
-        }
-        next_us = earlier(next_us, earlier(wanted_us, slot->due_us));
+        int64_t due_us = run_due(collectors, i, now_us, wall_us);
+        next_us = earlier(next_us, earlier(wanted_us, due_us));
     }
     deliver(collectors);
     return next_us;

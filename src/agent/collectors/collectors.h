@@ -34,8 +34,9 @@ struct collectors_options {
     const char *config_dir;   /* where sysinfo.json may lie; NULL: nowhere */
     const char *baseline_dir; /* the check files; NULL: where this program's own lie */
     const char *state_dir;
-    uint32_t (*random)(void);   /* for the jitter of the first collection and event ids */
-    int64_t first_delay_us;     /* the first collection comes at a random time within this */
+    uint32_t (*random)(void); /* for the jitter of the first collection and event ids */
+    int64_t first_delay_us;   /* the first collection comes at a random time within this */
+    bool at_once; /* what is due is collected in one turn, be it long: there is no main loop */
     size_t message_limit_bytes; /* of one body; 0: COLLECTORS_MESSAGE_BYTES */
     /* Takes one finished message (a JSON text, schema docs/reference/events/message.schema.json),
      * and how many occurrences of whom it stands for, by the entries of `ledger`; not ERR_NONE: it

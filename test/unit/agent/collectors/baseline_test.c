@@ -226,7 +226,13 @@ static void without_check_files_one_finding_says_so(void **state)
     assert_int_equal(harness_counter(&f->harness, f->collectors, "Baseline", "files_refused"), 1);
 }
 
-static void the_walk_is_made_in_slices_before_the_collection(void **state)
+/* A clock on which every look takes half a millisecond. */
+static int64_t slow_mono(void *self)
+{
+    return ((struct harness *)self)->mono_us += 500;
+}
+
+static void nothing_is_done_before_a_collection_is_due(void **state)
 {
     struct fixture *f = *state;
     const char *field;
@@ -239,29 +245,53 @@ static void the_walk_is_made_in_slices_before_the_collection(void **state)
     snprintf(path, sizeof(path), "%s/tmp/open", f->dir);
     assert_int_equal(chmod(path, 0666), 0);
     assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, &why), ERR_NONE);
-    collectors_run(f->collectors); /* walks */
+    int64_t due_us = collectors_run(f->collectors);
     assert_int_equal(harness_events(&f->harness, NULL), 0);
-    assert_int_equal(remove(path), 0);
-    f->harness.mono_us += 60 * SECOND;
-    collectors_run(f->collectors);
-    expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "error", "1 found: /tmp/open");
-    /* The next walk begins some minutes before the next collection. */
-    int64_t next_us = collectors_run(f->collectors);
-    assert_true(next_us > f->harness.mono_us + 1800 * SECOND);
-    f->harness.mono_us += (1440 - 1) * 60 * SECOND;
-    collectors_run(f->collectors);
-    harness_clear(&f->harness);
-    f->harness.mono_us += 60 * SECOND;
-    collectors_run(f->collectors);
+    assert_int_equal(remove(path), 0); /* nobody has looked yet */
+    f->harness.mono_us = due_us;
+    due_us = collectors_run(f->collectors);
     expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "result", "PASS");
-    /* A scan out of turn, as after a change of settings, does with what the last walk found. */
+    assert_true(due_us >= f->harness.mono_us + 3600 * SECOND);
+    /* A scan out of turn, as after a change of settings, looks anew. */
     write_file(f, "/tmp/open", "");
     assert_int_equal(chmod(path, 0666), 0);
     harness_clear(&f->harness);
     set(f, SETTING_BASELINE_CHECKS_DISABLED, "1.1.2");
     assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, &why), ERR_NONE);
     collectors_run(f->collectors);
-    expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "result", "PASS");
+    expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "error", "1 found: /tmp/open");
+}
+
+static void the_walk_is_made_in_slices_with_long_pauses(void **state)
+{
+    struct fixture *f = *state;
+    const char *field;
+    struct why why = {""};
+    f->harness.clock.mono_us = slow_mono;
+    for (unsigned i = 0; i < 1500; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/tmp/file-%u", i);
+        write_file(f, path, "");
+    }
+    char path[128];
+    snprintf(path, sizeof(path), "%s/tmp/file-1499", f->dir);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, &why), ERR_NONE);
+    int64_t worked_us = 0, paused_us = 0;
+    unsigned turns = 0;
+    do {
+        int64_t begin_us = f->harness.mono_us;
+        int64_t next_us = collectors_run(f->collectors);
+        if (harness_events(&f->harness, NULL) > 0)
+            break;
+        worked_us += f->harness.mono_us - begin_us;
+        assert_true(f->harness.mono_us - begin_us < 5000);
+        paused_us += next_us - f->harness.mono_us;
+        f->harness.mono_us = next_us;
+    } while (++turns < 1000);
+    assert_in_range(turns, 3, 999);
+    assert_true(worked_us * 10 < paused_us);
+    expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "error", "1 found: /tmp/file-1499");
 }
 
 static void it_says_how_it_went_in_its_status(void **state)
@@ -302,7 +332,8 @@ int main(void)
         T(disabled_checks_and_groups_are_not_sent),
         T(a_scan_is_one_event_unless_the_message_is_too_small),
         T(without_check_files_one_finding_says_so),
-        T(the_walk_is_made_in_slices_before_the_collection),
+        T(nothing_is_done_before_a_collection_is_due),
+        T(the_walk_is_made_in_slices_with_long_pauses),
         T(it_says_how_it_went_in_its_status),
         T(without_memory_nothing_is_sent_or_all_and_nothing_leaks),
     };

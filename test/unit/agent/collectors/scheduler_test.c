@@ -22,6 +22,8 @@ struct fake {
     int64_t started_with; /* Process_CacheSize, of the last start that succeeded */
     unsigned runs;
     int64_t wants_us; /* what run() returns */
+    unsigned unready; /* how often prepare() says to come again, at ask_us */
+    int64_t ask_us;
 };
 
 static struct fake fakes[3];
@@ -83,10 +85,20 @@ static int64_t run_fake(void *state)
     return fake->wants_us;
 }
 
+static int64_t prepare_fake(void *state)
+{
+    struct fake *fake = state;
+    if (fake->unready == 0)
+        return 0;
+    fake->unready--;
+    return fake->ask_us;
+}
+
 #define FAKE(title, PART)                                                                          \
     .name = title, .part = PART_##PART, .disabled = SETTING_##PART##_DISABLED,                     \
     .frequency = SETTING_##PART##_MESSAGE_FREQUENCY, .new = new_fake, .start = start_fake,         \
-    .stop = stop_fake, .collect = collect_fake, .descriptors = descriptors_fake, .run = run_fake
+    .stop = stop_fake, .collect = collect_fake, .descriptors = descriptors_fake, .run = run_fake,  \
+    .prepare = prepare_fake
 
 static const struct collector fast = {FAKE("Fast", LOGIN)};
 static const struct collector middle = {FAKE("Middle", PROCESS)};
@@ -174,6 +186,26 @@ static void the_first_collection_is_of_all_and_shares_a_message(void **state)
     collectors_run(f->collectors);
     assert_int_equal(f->harness.count, 1);
     assert_int_equal(harness_events(&f->harness, NULL), 6);
+}
+
+static void who_is_not_ready_holds_up_nobody_and_is_collected_when_it_is(void **state)
+{
+    struct fixture *f = *state;
+    fakes[FAST].held = 2;
+    fakes[SLOW].unready = 2;
+    apply(f);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        fakes[SLOW].ask_us = f->harness.mono_us + SECOND;
+        assert_int_equal(collectors_run(f->collectors), fakes[SLOW].ask_us);
+        assert_int_equal(harness_events(&f->harness, "Fast"), 2);
+        assert_int_equal(fakes[SLOW].collections, 0);
+        f->harness.mono_us += SECOND;
+    }
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[SLOW].collections, 1);
+    run_for(f, 2 * LOW); /* that it was late moves no later moment */
+    assert_int_equal(fakes[SLOW].collections, 3);
+    assert_int_equal(fakes[FAST].collections, 1 + 2 * LOW / HIGH);
 }
 
 static void the_first_collection_waits_a_random_time_within_its_bound(void **state)
@@ -510,6 +542,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nothing_runs_before_settings_are_in_force),
         TEST(the_first_collection_is_of_all_and_shares_a_message),
+        TEST(who_is_not_ready_holds_up_nobody_and_is_collected_when_it_is),
         TEST(the_first_collection_waits_a_random_time_within_its_bound),
         TEST(each_runs_at_its_interval_and_multiples_coincide),
         TEST(a_late_run_collects_once_and_stays_on_the_grid),
