@@ -16,6 +16,11 @@
 #define HELD_BYTES 65536u
 /* A turn takes in so much, then others have theirs. */
 #define READS_MAX 64u
+/* Bits that the kernel is not asked for: a directory is to be entered. */
+#define ENTER IN_ACCESS
+#define ENTER_LOUD IN_OPEN
+#define EVENTS_A_LOOK 64u /* at the clock */
+#define EVENTS_US INT64_C(20000)
 
 uint64_t queue_mark(const struct queue *queue)
 {
@@ -99,14 +104,19 @@ static bool is_moving(const struct file_watch *watch, const struct file_node *no
     return node->cookie != 0;
 }
 
+static void hold_bytes(struct file_watch *watch, const void *bytes, size_t len)
+{
+    watch->held_due_us = clock_mono_us(watch->options.clock) + MOVE_US;
+    if (watch->held.len + len > HELD_BYTES)
+        watch->held_lost = true;
+    else
+        buf_add(&watch->held, (struct span){bytes, len});
+}
+
 /* Whether it goes on within what is watched is not known yet. */
 static void hold(struct file_watch *watch, const struct inotify_event *event)
 {
-    struct span bytes = {(const char *)event, sizeof(*event) + event->len};
-    if (watch->held.len + bytes.len > HELD_BYTES)
-        watch->held_lost = true;
-    else
-        buf_add(&watch->held, bytes);
+    hold_bytes(watch, event, sizeof(*event) + event->len);
 }
 
 static void drop_held(struct file_watch *watch)
@@ -115,39 +125,31 @@ static void drop_held(struct file_watch *watch)
     watch->held_lost = false;
 }
 
-static void take_event(struct file_watch *watch, const struct inotify_event *event);
-
-/* Something arrived: takes what was held of it; what is of others waits again. */
-static void replay(struct file_watch *watch)
+/* That a directory is to be entered later, written as an event that the kernel is not asked for. */
+static void hold_entry(
+    struct file_watch *watch, const struct file_node *node, struct span name, bool loud)
 {
-    watch->arrived = true;
-    if (watch->replaying)
+    _Alignas(8) char bytes[sizeof(struct inotify_event) + NAME_MAX + 1] = {0};
+    size_t len = (name.len / sizeof(struct inotify_event) + 1) * sizeof(struct inotify_event);
+    const struct inotify_event event = {
+        .wd = node->watch, .mask = loud ? ENTER_LOUD : ENTER, .len = (uint32_t)len};
+    if (sizeof(event) + len > sizeof(bytes))
         return;
-    watch->replaying = true;
-    while (watch->arrived) {
-        AUTO(buf_done) struct buf held = watch->held;
-        bool lost = watch->held_lost || held.failed;
-        watch->held = BUF_EMPTY;
-        watch->held_lost = watch->arrived = false;
-        if (lost)
-            take_overflow(watch);
-        for (size_t at = 0; at < held.len;) {
-            const struct inotify_event *event =
-                (const struct inotify_event *)(const void *)(held.ptr + at);
-            at += sizeof(*event) + event->len;
-            take_event(watch, event);
-            scan_run(watch);
-        }
-    }
-    watch->replaying = false;
+    memcpy(bytes, &event, sizeof(event));
+    memcpy(bytes + sizeof(event), name.ptr, name.len);
+    hold_bytes(watch, bytes, sizeof(event) + len);
 }
 
+/* `name` is one of an event, with a NUL. */
 static void enter(struct file_watch *watch, struct file_node *node, struct span name, bool loud)
 {
-    bool cut;
-    file_tree_path(node, name, watch->path, &cut);
-    if (!cut)
-        scan_enter(watch, node, name, AT_FDCWD, watch->path, loud);
+    int fd = scan_open(watch, node, O_PATH);
+    if (fd < 0) {
+        hold_entry(watch, node, name, loud);
+        return;
+    }
+    scan_enter(watch, node, name, fd, name.ptr, loud);
+    close(fd);
 }
 
 /* `known`: it comes from a watched directory. */
@@ -167,16 +169,15 @@ static void arrive(
         scan_forget(watch, moved);
         return;
     }
-    /* First the looks that could not be, which know of the events that waited. */
+    /* First the looks that could not be, which know of the events that waited; then these. */
     scan_again_below(watch, moved);
-    scan_run(watch);
-    replay(watch);
+    watch->arrived = true;
 }
 
 int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us)
 {
     int64_t next_us = INT64_MAX;
-    bool drained = queue_mark(&watch->contents) == watch->contents.done;
+    bool drained = !contents_wait(watch) && queue_mark(&watch->contents) == watch->contents.done;
     for (struct file_node *node = watch->moving, *next; node != NULL; node = next) {
         next = node->move_next;
         if (node->move_due_us <= now_us && drained)
@@ -184,8 +185,12 @@ int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us)
         else if (node->move_due_us < next_us)
             next_us = node->move_due_us > now_us ? node->move_due_us : now_us;
     }
-    if (watch->moving == NULL)
+    if (watch->held.len == 0 && !watch->held_lost)
+        return next_us;
+    if (watch->moving == NULL && drained && watch->held_due_us <= now_us)
         drop_held(watch);
+    else if (watch->held_due_us < next_us)
+        next_us = watch->held_due_us > now_us ? watch->held_due_us : now_us + MOVE_US;
     return next_us;
 }
 
@@ -263,31 +268,79 @@ static void take_event(struct file_watch *watch, const struct inotify_event *eve
         take_own(watch, node, event->mask);
     else if ((event->mask & TOLD) != 0)
         take_named(watch, node, event->mask, event->cookie, name);
+    else if ((event->mask & (ENTER | ENTER_LOUD)) != 0)
+        enter(watch, node, name, (event->mask & ENTER_LOUD) != 0);
+}
+
+/* The next event that was held and counts, since what it is of arrived. NULL: there is none. */
+static const struct inotify_event *next_held(struct file_watch *watch)
+{
+    if (watch->replay_at == watch->replay.len) {
+        buf_done(&watch->replay);
+        watch->replay_at = 0;
+        if (!watch->arrived)
+            return NULL;
+        bool lost = watch->held_lost || watch->held.failed;
+        watch->replay = watch->held;
+        watch->held = BUF_EMPTY;
+        watch->held_lost = watch->arrived = false;
+        if (lost)
+            take_overflow(watch);
+        if (watch->replay.len == 0)
+            return NULL;
+    }
+    const struct inotify_event *event =
+        (const struct inotify_event *)(const void *)(watch->replay.ptr + watch->replay_at);
+    watch->replay_at += sizeof(*event) + event->len;
+    return event;
+}
+
+/* The next event of the queue; NULL: none is there, or it was read often enough. */
+static const struct inotify_event *next_read(struct file_watch *watch, unsigned *reads)
+{
+    struct queue *queue = &watch->contents;
+    if (watch->bytes_at == watch->bytes_len) {
+        watch->bytes_at = watch->bytes_len = 0;
+        ssize_t got = ++*reads > READS_MAX ? 0 : read(queue->fd, watch->bytes, READ_BYTES);
+        if (got < (ssize_t)sizeof(struct inotify_event))
+            return NULL;
+        watch->bytes_len = (size_t)got;
+        queue->read += (uint64_t)got;
+    }
+    const struct inotify_event *event =
+        (const struct inotify_event *)(const void *)(watch->bytes + watch->bytes_at);
+    watch->bytes_at += sizeof(*event) + event->len;
+    queue->done += sizeof(*event) + event->len;
+    return event;
+}
+
+bool contents_wait(const struct file_watch *watch)
+{
+    return watch->arrived || watch->replay_at < watch->replay.len ||
+           watch->bytes_at < watch->bytes_len;
 }
 
 void contents_read(struct file_watch *watch)
 {
-    struct queue *queue = &watch->contents;
-    for (unsigned reads = 0; reads < READS_MAX; reads++) {
-        ssize_t got = read(queue->fd, watch->bytes, sizeof(watch->bytes));
-        if (got <= 0)
-            break;
-        queue->read += (uint64_t)got;
-        for (size_t at = 0; at + sizeof(struct inotify_event) <= (size_t)got;) {
-            const struct inotify_event *event =
-                (const struct inotify_event *)(const void *)(watch->bytes + at);
-            at += sizeof(*event) + event->len;
-            queue->done += sizeof(*event) + event->len;
-            take_event(watch, event);
-            scan_run(watch);
-            found_expire(watch, queue->done);
-        }
+    int64_t end_us = clock_mono_us(watch->options.clock) + EVENTS_US;
+    unsigned reads = 0;
+    for (unsigned events = 1; scan_run(watch); events++) {
+        found_expire(watch, watch->contents.done);
+        const struct inotify_event *event = next_held(watch);
+        if (event == NULL)
+            event = next_read(watch, &reads);
+        if (event == NULL)
+            return;
+        take_event(watch, event);
+        if (events % EVENTS_A_LOOK == 0 && clock_mono_us(watch->options.clock) >= end_us)
+            return;
     }
 }
 
 void contents_done(struct file_watch *watch)
 {
     drop_held(watch);
+    buf_done(&watch->replay);
     for (size_t i = 0; i < DEPARTURES; i++)
         mem_free(watch->departures[i].path);
 }

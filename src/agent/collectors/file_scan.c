@@ -4,7 +4,6 @@
 #include "log.h"
 #include "mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 
 /* A queue of the kernel's usual size holds fewer events, so more cannot be told twice. */
 #define FOUND_MAX 65536u
+#define STEPS_A_LOOK 32u /* at the clock */
 /* MASK_ADD, since the kernel otherwise takes the mask of a watch that is there away for a moment,
  * and events of that moment with it. */
 #define WATCHED                                                                                    \
@@ -29,11 +29,26 @@ static uint64_t found_hash(const struct file_node *node, struct span name)
     return hash ^ hash >> 29;
 }
 
+static struct found *find_found(
+    const struct file_watch *watch, const struct file_node *node, struct span name)
+{
+    if (node->found == 0)
+        return NULL;
+    uint64_t hash = found_hash(node, name);
+    struct found *found = watch->found[hash % FOUND_BUCKETS];
+    while (found != NULL &&
+           (found->node != node || found->hash != hash || !span_is(name, found->name)))
+        found = found->chain;
+    return found;
+}
+
 /* Without memory, or with too many, it is told at once: better twice than never. */
 static void found_add(
     struct file_watch *watch, struct file_node *node, struct span name, bool directory)
 {
     struct found *found = NULL;
+    if (find_found(watch, node, name) != NULL)
+        return; /* by a look before this one */
     if (watch->found_count < FOUND_MAX)
         found = mem_alloc(sizeof(*found) + name.len + 1);
     if (found == NULL) {
@@ -52,17 +67,13 @@ static void found_add(
     watch->found_last = found;
     watch->found_count++;
     node->found++;
+    if (watch->look.first == NULL)
+        watch->look.first = found;
 }
 
 void found_take(struct file_watch *watch, const struct file_node *node, struct span name)
 {
-    if (node->found == 0)
-        return;
-    uint64_t hash = found_hash(node, name);
-    struct found *found = watch->found[hash % FOUND_BUCKETS];
-    while (found != NULL && (found->told || found->node != node || found->hash != hash ||
-                                !span_is(name, found->name)))
-        found = found->chain;
+    struct found *found = find_found(watch, node, name);
     if (found != NULL)
         found->told = true;
 }
@@ -142,17 +153,20 @@ int scan_watch_fd(struct file_watch *watch, int fd)
 
 static void unqueue(struct file_watch *watch, struct file_node *node)
 {
-    struct file_node *before = NULL, *at = watch->scan_first;
-    while (at != NULL && at != node) {
-        before = at;
-        at = at->scan_next;
-    }
-    if (at == NULL)
-        return;
-    *(before == NULL ? &watch->scan_first : &before->scan_next) = node->scan_next;
-    if (watch->scan_last == node)
-        watch->scan_last = before;
+    struct file_node *next = node->scan_next, *previous = node->scan_previous;
+    *(previous == NULL ? &watch->scan_first : &previous->scan_next) = next;
+    *(next == NULL ? &watch->scan_last : &next->scan_previous) = previous;
     node->scan_queued = false;
+}
+
+/* What it found is told when the events that wait now have passed, unless one of them tells it. */
+static void end_look(struct file_watch *watch)
+{
+    uint64_t mark = queue_mark(&watch->contents);
+    for (struct found *found = watch->look.first; found != NULL; found = found->next)
+        found->until = mark;
+    closedir(watch->look.dir);
+    watch->look = (struct look){.node = NULL};
 }
 
 static void unlink_moving(struct file_watch *watch, struct file_node *node)
@@ -168,6 +182,8 @@ static void unlink_moving(struct file_watch *watch, struct file_node *node)
 static void forget_one(struct file_watch *watch, struct file_node *node)
 {
     found_leave(watch, node);
+    if (watch->look.node == node)
+        end_look(watch);
     if (node->scan_queued)
         unqueue(watch, node);
     if (node->parent == NULL) {
@@ -201,6 +217,7 @@ void scan_queue(struct file_watch *watch, struct file_node *node, bool loud)
         return;
     node->scan_queued = true;
     node->scan_next = NULL;
+    node->scan_previous = watch->scan_last;
     *(watch->scan_last == NULL ? &watch->scan_first : &watch->scan_last->scan_next) = node;
     watch->scan_last = node;
 }
@@ -243,6 +260,8 @@ static void adopt(struct file_watch *watch, struct file_node *node, struct file_
         if (r->node == node)
             r->node = NULL;
     node->generation = watch->generation;
+    if (node->quiet_until > watch->contents.done) /* and so is the event that brought it here */
+        node->quiet_until = queue_mark(&watch->contents);
     scan_again_below(watch, node);
     if (watch->sweeping)
         scan_queue(watch, node, loud && !root);
@@ -266,7 +285,29 @@ static void add_child(struct file_watch *watch, struct file_node *parent, struct
         return;
     }
     node->generation = watch->generation;
+    node->quiet_until = loud ? 0 : queue_mark(&watch->contents);
     scan_queue(watch, node, loud);
+}
+
+/* An event of before, or a look that one led to, says that what was entered as no news is new. */
+static bool is_news_after_all(const struct file_watch *watch, struct file_node *node, bool loud)
+{
+    bool deep = watch->look.node != NULL && watch->look.deep;
+    if (!loud || node->quiet_until == 0 || (node->quiet_until < watch->contents.done && !deep))
+        return false;
+    node->quiet_until = 0;
+    node->scan_deep = true;
+    return true;
+}
+
+/* What is to be entered is not there: if we know it, it was moved and is looked at where it
+ * arrives. */
+static void miss(
+    struct file_watch *watch, const struct file_node *parent, struct span name, bool loud)
+{
+    struct file_node *child = file_tree_child(&watch->tree, parent, name);
+    if (child != NULL && is_news_after_all(watch, child, loud))
+        child->scan_wanted = child->scan_loud = true;
 }
 
 void scan_enter(struct file_watch *watch, struct file_node *parent, struct span name, int at_fd,
@@ -275,7 +316,9 @@ void scan_enter(struct file_watch *watch, struct file_node *parent, struct span 
     struct stat stat;
     int fd = openat(at_fd, at_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
-        if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        if (errno == ENOENT)
+            miss(watch, parent, name, loud);
+        else if (errno != ENOTDIR && errno != ELOOP)
             tell_want(watch, errno == ENAMETOOLONG ? "a path is too long" : strerror(errno));
         return;
     }
@@ -283,9 +326,10 @@ void scan_enter(struct file_watch *watch, struct file_node *parent, struct span 
     if (fstat(fd, &stat) != 0)
         stat.st_mode = 0;
     if (child != NULL && child->device == stat.st_dev && child->inode == stat.st_ino) {
+        bool news = is_news_after_all(watch, child, loud);
         child->generation = watch->generation;
-        if (watch->sweeping)
-            scan_queue(watch, child, false);
+        if (watch->sweeping || news)
+            scan_queue(watch, child, news);
     } else {
         if (child != NULL)
             scan_forget(watch, child);
@@ -316,7 +360,7 @@ static void look_at(
     bool directory = is_directory(fd, entry);
     bool entered = directory && watch->recursive;
     bool news = loud;
-    if (!news && entered && watch->sweeping && watch->sweep_loud)
+    if (!news && entered && watch->sweeping && watch->sweep_tells)
         news = file_tree_child(&watch->tree, node, name) == NULL;
     if (news)
         found_add(watch, node, name, directory);
@@ -324,58 +368,61 @@ static void look_at(
         scan_enter(watch, node, name, fd, entry->d_name, news);
 }
 
-/* Opens a node's directory; what is there now may be another, by a mount or because it was moved.
- */
-static DIR *open_directory(struct file_watch *watch, struct file_node *node)
+int scan_open(struct file_watch *watch, const struct file_node *node, int flags)
 {
     bool cut;
     struct stat stat;
     file_tree_path(node, SPAN_NONE, watch->path, &cut);
-    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK;
-    int fd = cut ? -1 : open(watch->path, flags | (node->parent == NULL ? 0 : O_NOFOLLOW));
-    if (fd < 0 || fstat(fd, &stat) != 0 || node->device != stat.st_dev ||
-        node->inode != stat.st_ino) {
-        if (fd >= 0)
-            close(fd);
-        return NULL;
-    }
-    DIR *dir = fdopendir(fd);
-    if (dir == NULL)
+    flags |= O_DIRECTORY | O_CLOEXEC | (node->parent == NULL ? 0 : O_NOFOLLOW);
+    int fd = cut ? -1 : open(watch->path, flags);
+    if (fd < 0 ||
+        (fstat(fd, &stat) == 0 && node->device == stat.st_dev && node->inode == stat.st_ino))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static DIR *open_directory(struct file_watch *watch, const struct file_node *node)
+{
+    int fd = scan_open(watch, node, O_RDONLY | O_NONBLOCK);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL && fd >= 0)
         close(fd);
     return dir;
 }
 
-static void look_through(struct file_watch *watch, struct file_node *node)
+/* Begins a look, if there is to be one. */
+static void begin_look(struct file_watch *watch, struct file_node *node)
 {
-    bool loud = node->scan_loud;
+    if (!watch->recursive && !node->scan_loud) {
+        node->scan_wanted = false;
+        return;
+    }
     DIR *dir = open_directory(watch, node);
     if (dir == NULL)
         return; /* wanted still: where it was moved to, it is queued again */
-    node->scan_wanted = false;
-    node->scan_loud = false;
-    struct found *before = watch->found_last;
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        look_at(watch, node, dirfd(dir), entry, loud);
-    closedir(dir);
-    uint64_t mark = queue_mark(&watch->contents);
-    for (struct found *f = before == NULL ? watch->found_first : before->next; f != NULL;
-         f = f->next)
-        f->until = mark;
+    watch->look =
+        (struct look){.node = node, .dir = dir, .loud = node->scan_loud, .deep = node->scan_deep};
+    node->scan_wanted = node->scan_loud = node->scan_deep = false;
 }
 
-void scan_run(struct file_watch *watch)
+/* Goes on with the look that is under way by one entry, or begins the next. False: all is done. */
+static bool step(struct file_watch *watch)
 {
-    while (watch->scan_first != NULL) {
+    if (watch->look.node == NULL) {
         struct file_node *node = watch->scan_first;
-        watch->scan_first = node->scan_next;
-        if (watch->scan_first == NULL)
-            watch->scan_last = NULL;
-        node->scan_queued = false;
-        if (watch->recursive || node->scan_loud)
-            look_through(watch, node);
-        else
-            node->scan_wanted = false;
+        if (node == NULL)
+            return false;
+        unqueue(watch, node);
+        begin_look(watch, node);
+        return true;
     }
+    const struct dirent *entry = readdir(watch->look.dir);
+    if (entry == NULL)
+        end_look(watch);
+    else
+        look_at(watch, watch->look.node, dirfd(watch->look.dir), entry, watch->look.loud);
+    return true;
 }
 
 /* What is on the move, or below it, could not be looked for. */
@@ -401,9 +448,34 @@ static void forget_stale(struct file_watch *watch)
     }
 }
 
+static void end_sweep(struct file_watch *watch)
+{
+    forget_stale(watch);
+    watch->sweeping = false;
+    if (watch->state.unwatched == 0)
+        watch->want_told = false;
+}
+
+bool scan_is_done(const struct file_watch *watch)
+{
+    return watch->look.node == NULL && watch->scan_first == NULL;
+}
+
+bool scan_run(struct file_watch *watch)
+{
+    for (unsigned steps = 1; step(watch); steps++)
+        if (steps % STEPS_A_LOOK == 0 && clock_mono_us(watch->options.clock) >= watch->turn_end_us)
+            return false;
+    if (watch->sweeping)
+        end_sweep(watch);
+    return true;
+}
+
 void scan_sweep(struct file_watch *watch, bool loud)
 {
-    watch->sweep_loud = loud && watch->state.unwatched == 0;
+    bool before = watch->sweeping && watch->sweep_tells; /* one that this one takes over */
+    watch->sweep_tells = before || (loud && watch->state.unwatched == 0);
+    watch->unwatched_before = watch->state.unwatched;
     watch->state.unwatched = 0;
     watch->sweeping = true;
     watch->generation++;
@@ -414,9 +486,4 @@ void scan_sweep(struct file_watch *watch, bool loud)
         if (S_ISDIR(root->route.stat.st_mode))
             scan_queue(watch, root->node, false);
     }
-    scan_run(watch);
-    forget_stale(watch);
-    watch->sweeping = false;
-    if (watch->state.unwatched == 0)
-        watch->want_told = false;
 }

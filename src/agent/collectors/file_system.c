@@ -82,6 +82,8 @@ static void count_overflows(struct file_system *files)
 static void stop(void *state)
 {
     struct file_system *files = state;
+    if (files->watch != NULL && !file_watch_drain(files->watch))
+        files->lost[LOSS_KERNEL_BUFFER]++; /* and nobody knows how much */
     count_overflows(files);
     file_watch_close(files->watch);
     files->watch = NULL;
@@ -109,10 +111,8 @@ static enum err start(
         if (err == ERR_REFUSED)
             *ret_field = setting_row(SETTING_FILE_SYSTEM_PATHS)->name;
     }
-    if (!any && files->watch != NULL) {
-        (void)file_watch_run(files->watch); /* what came is not lost */
+    if (!any)
         stop(files);
-    }
     if (any && err == ERR_NONE)
         err = file_watch_set(files->watch, settings_list(settings, SETTING_FILE_SYSTEM_PATHS),
             settings_bool(settings, SETTING_FILE_SYSTEM_RECURSIVE),

@@ -32,9 +32,12 @@ struct file_node {
 
     /* For file_watch.c: what a look at it is for, and where it is in its queues. */
     struct file_node *scan_next;
+    struct file_node *scan_previous;
     bool scan_queued;
-    bool scan_wanted; /* not yet looked through */
-    bool scan_loud;   /* what is found in it is new */
+    bool scan_wanted;     /* not yet looked through */
+    bool scan_loud;       /* what is found in it is new */
+    bool scan_deep;       /* so is what was entered below it as no news */
+    uint64_t quiet_until; /* it was entered as no news, though an event up to here may say it is */
     unsigned generation;
     size_t found;
     uint32_t cookie; /* of its move */

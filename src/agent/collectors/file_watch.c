@@ -15,6 +15,12 @@
 
 /* After an overflow everything is looked through; not more often, or a storm would get worse. */
 #define SWEEP_PAUSE_US INT64_C(1000000)
+/* Looks go on for so long in one turn, then others have theirs; a change of settings, after which
+ * people expect what they named to be watched, takes longer. */
+#define TURN_US INT64_C(5000)
+#define SET_US INT64_C(500000)
+/* Who ends takes in what waits, but no longer than that. */
+#define DRAIN_US INT64_C(2000000)
 #define MOUNTS_BYTES (1024u * 1024)
 
 void file_watch_tell(struct file_watch *watch, uint32_t mask, bool directory,
@@ -105,6 +111,7 @@ static void take_over(struct file_watch *watch, struct watch_root *root, struct 
         if (other->node == node)
             other->node = NULL;
     root->node = node;
+    node->generation = watch->generation;
 }
 
 static void attach(struct file_watch *watch, struct watch_root *root, bool loud)
@@ -197,17 +204,56 @@ static void settle(struct file_watch *watch)
     /* Who is not in another's tree adopts, by looking through its own, those that are. */
     for (struct watch_root *root = watch->roots; root != NULL; root = root->next) {
         root->in_other = root->route.real != NULL && is_in_other(watch, root);
-        if (is_own(watch, root) && root->node == NULL) {
+        if (is_own(watch, root) && root->node == NULL)
             attach(watch, root, !root->quiet);
-            scan_run(watch);
-        }
         root->quiet = false;
     }
-    for (struct watch_root *root = watch->roots; root != NULL; root = root->next)
-        if (root->node != NULL && !is_own(watch, root))
-            scan_forget(watch, root->node);
-    found_expire(watch, watch->contents.done);
+    watch->finish_wanted = true;
     watch->settle_wanted = again;
+}
+
+static void free_root(struct file_watch *watch, struct watch_root *root)
+{
+    if (root->node != NULL)
+        scan_forget(watch, root->node);
+    struct file_route route = root->route;
+    root->route = (struct file_route){.count = 0};
+    drop_watches(watch, &route);
+    file_route_done(&route);
+    mem_free(root->path);
+    mem_free(root);
+}
+
+/* Removes the paths that are no more in the settings. `all`: also those whose watches another's
+ * tree is about to adopt. */
+static void remove_unwanted(struct file_watch *watch, bool all)
+{
+    for (struct watch_root **at = &watch->roots; *at != NULL;) {
+        struct watch_root *root = *at;
+        if (root->wanted || (!all && watch->recursive && root->in_other)) {
+            at = &root->next;
+            continue;
+        }
+        *at = root->next;
+        free_root(watch, root);
+    }
+}
+
+/* Goes on with the looks; after the last one nobody will adopt any more what has no right to a
+ * watch of its own. Whether all is done. */
+static bool look_on(struct file_watch *watch)
+{
+    if (!scan_run(watch))
+        return false;
+    if (watch->finish_wanted) {
+        watch->finish_wanted = false;
+        for (struct watch_root *root = watch->roots; root != NULL; root = root->next)
+            if (root->node != NULL && !is_own(watch, root))
+                scan_forget(watch, root->node);
+        remove_unwanted(watch, true);
+    }
+    found_expire(watch, watch->contents.done);
+    return true;
 }
 
 static void want_settling(struct file_watch *watch)
@@ -254,15 +300,16 @@ static void take_route_event(struct file_watch *watch, const struct inotify_even
 
 static void routes_read(struct file_watch *watch)
 {
+    _Alignas(8) char bytes[4096];
     struct queue *queue = &watch->routes;
-    for (unsigned reads = 0; reads < 64; reads++) {
-        ssize_t got = read(queue->fd, watch->bytes, sizeof(watch->bytes));
+    for (unsigned reads = 0; reads < 256; reads++) {
+        ssize_t got = read(queue->fd, bytes, sizeof(bytes));
         if (got <= 0)
             return;
         queue->read += (uint64_t)got;
         for (size_t at = 0; at + sizeof(struct inotify_event) <= (size_t)got;) {
             const struct inotify_event *event =
-                (const struct inotify_event *)(const void *)(watch->bytes + at);
+                (const struct inotify_event *)(const void *)(bytes + at);
             at += sizeof(*event) + event->len;
             queue->done += sizeof(*event) + event->len;
             take_route_event(watch, event);
@@ -355,18 +402,6 @@ enum err file_watch_open(
     return ERR_NONE;
 }
 
-static void free_root(struct file_watch *watch, struct watch_root *root)
-{
-    if (root->node != NULL)
-        scan_forget(watch, root->node);
-    struct file_route route = root->route;
-    root->route = (struct file_route){.count = 0};
-    drop_watches(watch, &route);
-    file_route_done(&route);
-    mem_free(root->path);
-    mem_free(root);
-}
-
 void file_watch_close(struct file_watch *watch)
 {
     if (watch == NULL)
@@ -440,19 +475,6 @@ static bool is_listed(struct span paths, const char *wanted)
     return false;
 }
 
-static void remove_unwanted(struct file_watch *watch)
-{
-    for (struct watch_root **at = &watch->roots; *at != NULL;) {
-        struct watch_root *root = *at;
-        if (root->wanted) {
-            at = &root->next;
-            continue;
-        }
-        *at = root->next;
-        free_root(watch, root);
-    }
-}
-
 enum err file_watch_set(struct file_watch *watch, struct span paths, bool recursive,
     size_t watches_max, struct why *why)
 {
@@ -460,20 +482,23 @@ enum err file_watch_set(struct file_watch *watch, struct span paths, bool recurs
     for (struct watch_root *root = watch->roots; root != NULL; root = root->next)
         root->wanted = err == ERR_NONE ? is_listed(paths, root->path) : root->wanted;
     if (err != ERR_NONE) {
-        remove_unwanted(watch);
+        remove_unwanted(watch, true);
         return fail(err, why, "%s", err_row(err)->text);
     }
     bool sweep = watches_max != watch->watches_max || recursive != watch->recursive;
     watch->recursive = recursive;
     watch->watches_max = watches_max;
+    watch->turn_end_us = clock_mono_us(watch->options.clock) + SET_US;
     /* A tree adopts what was watched by itself before that gives up its watch, and the other way
      * round. */
     if (sweep && recursive)
         scan_sweep(watch, false);
     settle(watch);
-    remove_unwanted(watch);
+    remove_unwanted(watch, false);
     if (sweep && !recursive)
         scan_sweep(watch, false);
+    watch->mounts = hash_mounts(watch);
+    (void)look_on(watch);
     return ERR_NONE;
 }
 
@@ -488,12 +513,9 @@ size_t file_watch_descriptors(const struct file_watch *watch, int *ret_fds, size
     return count;
 }
 
-int64_t file_watch_run(struct file_watch *watch)
+/* What waits for the looks to be done. */
+static void run_calm(struct file_watch *watch, int64_t now_us)
 {
-    int64_t now_us = clock_mono_us(watch->options.clock);
-    routes_read(watch);
-    take_mounts(watch);
-    contents_read(watch);
     if (watch->settle_wanted && watch->contents.done >= watch->settle_at)
         settle(watch);
     if (watch->sweep_wanted && watch->sweep_not_before_us <= now_us) {
@@ -502,22 +524,54 @@ int64_t file_watch_run(struct file_watch *watch)
         scan_sweep(watch, watch->sweep_loud);
         watch->sweep_loud = false;
     }
-    found_expire(watch, watch->contents.done);
+}
+
+int64_t file_watch_run(struct file_watch *watch)
+{
+    int64_t now_us = clock_mono_us(watch->options.clock);
+    watch->turn_end_us = now_us + TURN_US;
+    routes_read(watch);
+    take_mounts(watch);
+    contents_read(watch);
+    if (look_on(watch))
+        run_calm(watch, now_us);
+    if (!look_on(watch))
+        return now_us;
     int64_t next_us = contents_expire_moves(watch, now_us);
     if (watch->sweep_wanted && watch->sweep_not_before_us < next_us)
         next_us = watch->sweep_not_before_us;
+    if (contents_wait(watch))
+        return now_us;
     return watch->settle_wanted ? now_us + SWEEP_PAUSE_US / 20 : next_us;
+}
+
+bool file_watch_drain(struct file_watch *watch)
+{
+    int64_t end_us = clock_mono_us(watch->options.clock) + DRAIN_US;
+    uint64_t mark = queue_mark(&watch->contents);
+    for (;;) {
+        (void)file_watch_run(watch);
+        if (watch->contents.done >= mark && !contents_wait(watch) && scan_is_done(watch))
+            return true;
+        if (clock_mono_us(watch->options.clock) >= end_us)
+            return false;
+    }
 }
 
 void file_watch_retry(struct file_watch *watch)
 {
-    if (watch->state.unwatched > 0)
-        scan_sweep(watch, false);
+    if (watch->state.unwatched == 0 || watch->sweeping)
+        return;
+    scan_sweep(watch, false);
+    watch->turn_end_us = clock_mono_us(watch->options.clock) + TURN_US;
+    (void)look_on(watch);
 }
 
 struct file_watch_state file_watch_state(const struct file_watch *watch)
 {
     struct file_watch_state state = watch->state;
     state.watched = watch->tree.count;
+    if (watch->sweeping && watch->unwatched_before > state.unwatched)
+        state.unwatched = watch->unwatched_before;
     return state;
 }

@@ -14,7 +14,8 @@
  * is both found and told of by an event that already waited is told once: what a look finds is held
  * until the events that waited at its end have passed.
  *
- * No thread; nothing blocks but the disk.
+ * Looks are made in pieces: a turn ends after some milliseconds, and as long as one is under way
+ * no events of contents are taken in. No thread; nothing blocks but the disk.
  */
 #ifndef GEMEL_FILE_WATCH_H
 #define GEMEL_FILE_WATCH_H
@@ -61,6 +62,9 @@ size_t file_watch_descriptors(const struct file_watch *watch, int *ret_fds, size
 
 /* Takes in what came; returns the mono time at which it wants to be called again. */
 int64_t file_watch_run(struct file_watch *watch);
+
+/* Takes in all that waits now, but not for long; false: something still waits. */
+bool file_watch_drain(struct file_watch *watch) MUST_USE;
 
 /* Tries again to watch what could not be watched. */
 void file_watch_retry(struct file_watch *watch);

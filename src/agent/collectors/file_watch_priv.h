@@ -8,6 +8,8 @@
 #include "file_route.h"
 #include "file_watch.h"
 
+#include <dirent.h>
+
 #define WATCH_PART "filesystem"
 #define FOUND_BUCKETS 1024u
 #define DEPARTURES 16u
@@ -46,6 +48,15 @@ struct departure {
     char *path;
 };
 
+/* A look through a directory that is under way. */
+struct look {
+    struct file_node *node; /* NULL: none is */
+    DIR *dir;
+    bool loud;
+    bool deep;
+    struct found *first; /* of what it found */
+};
+
 /* An inotify queue, in bytes since the beginning: an event whose end lies behind a mark came after
  * the mark was taken. */
 struct queue {
@@ -74,9 +85,14 @@ struct file_watch {
     bool sweep_loud;
     int64_t sweep_not_before_us;
     bool sweeping;
+    bool sweep_tells; /* of what is new, the sweep that is under way */
+    uint64_t unwatched_before;
     unsigned generation;
     bool want_told; /* that watches ran out was logged */
 
+    int64_t turn_end_us; /* no look goes on after that */
+    bool finish_wanted;  /* paths that have, or get, no watch of their own are put away after it */
+    struct look look;
     struct file_node *scan_first;
     struct file_node *scan_last;
     struct found *found_first;
@@ -84,15 +100,20 @@ struct file_watch {
     size_t found_count;
     struct found *found[FOUND_BUCKETS];
     struct file_node *moving;
-    /* Events of what is on the move, as the kernel wrote them: they count if it arrives. */
+    /* Events of what is on the move, as the kernel wrote them: they count if it arrives. And
+     * directories that could not be entered, since the one they are in went before we looked. */
     struct buf held;
-    bool held_lost; /* there was no room for one */
-    bool replaying;
-    bool arrived; /* something did, meanwhile */
+    int64_t held_due_us; /* not dropped before */
+    bool held_lost;      /* there was no room for one */
+    bool arrived;        /* something did: what is held counts */
+    struct buf replay;   /* what was held, and is taken now */
+    size_t replay_at;
     struct departure departures[DEPARTURES];
     size_t departure_at;
 
-    _Alignas(8) char bytes[READ_BYTES];
+    _Alignas(8) char bytes[READ_BYTES]; /* of contents, as read last */
+    size_t bytes_at;                    /* the next event */
+    size_t bytes_len;
     char path[FILE_PATH_MAX];
 };
 
@@ -113,16 +134,21 @@ int scan_watch_fd(struct file_watch *watch, int fd);
 void scan_enter(struct file_watch *watch, struct file_node *parent, struct span name, int at_fd,
     const char *at_name, bool loud);
 
+/* Opens a node's directory; -1: it is not at its place, where another may be by now. */
+int scan_open(struct file_watch *watch, const struct file_node *node, int flags);
+
 void scan_queue(struct file_watch *watch, struct file_node *node, bool loud);
 
-/* Looks through what is queued. */
-void scan_run(struct file_watch *watch);
+/* Looks through what is queued, until the turn ends; whether all is done. Until it is, no events
+ * are taken in: they wait in the kernel, and what a look finds is told once. */
+bool scan_run(struct file_watch *watch);
+bool scan_is_done(const struct file_watch *watch);
 
 /* Queues what could not be looked through at its old place. */
 void scan_again_below(struct file_watch *watch, struct file_node *node);
 
-/* Looks through everything, enters what is new, forgets what is gone. `loud`: what is new is told.
- */
+/* Begins to look through everything, to enter what is new and forget what is gone. `loud`: what is
+ * new is told. */
 void scan_sweep(struct file_watch *watch, bool loud);
 
 /* Ends the watches of a node and of all below it. */
@@ -135,8 +161,10 @@ void found_expire(struct file_watch *watch, uint64_t done);
 
 /* ---- contents ---- */
 
-/* Takes in what came, as far as `contents` was read in one turn. */
+/* Takes in what came, as much as one turn may; looks come first. */
 void contents_read(struct file_watch *watch);
+/* Whether something was read and waits. */
+bool contents_wait(const struct file_watch *watch);
 /* Forgets what was moved away and arrived nowhere; returns when to ask again. */
 int64_t contents_expire_moves(struct file_watch *watch, int64_t now_us);
 void contents_done(struct file_watch *watch);

@@ -435,6 +435,75 @@ static void what_happens_in_a_directory_while_it_is_moved_is_told(void **state)
     assert_int_equal(counter(f, "watched"), 2);
 }
 
+/* A directory is told of, and gone to another name before it could be entered. */
+static void what_is_in_a_directory_that_moves_before_it_is_looked_at_is_told(void **state)
+{
+    struct fixture *f = *state;
+    watch(f, f->dir);
+    make(in(f, "m"));
+    settle(f);
+    make(in(f, "m/x"));
+    touch(in(f, "m/x/a"));
+    assert_int_equal(rename(in(f, "m"), in(f, "n")), 0);
+    make(in(f, "n/x/y"));
+    touch(in(f, "n/x/y/c"));
+    settle(f);
+    touch(in(f, "n/x/y/later"));
+    collect(f);
+    expect(f, "Created", in(f, "m/x"), 1);
+    expect(f, "Created", in(f, "n/x/a"), 1);
+    expect(f, "Created", in(f, "n/x/y"), 1);
+    expect(f, "Created", in(f, "n/x/y/c"), 1);
+    expect(f, "Created", in(f, "n/x/y/later"), 1);
+    assert_int_equal(counter(f, "watched"), 4);
+}
+
+/* A clock on which every look takes half a millisecond. */
+static int64_t slow_mono(void *self)
+{
+    return ((struct harness *)self)->mono_us += 500;
+}
+
+static void a_large_directory_is_looked_through_in_many_turns(void **state)
+{
+    struct fixture *f = *state;
+    enum { DIRECTORIES = 40, FILES = 100 };
+    f->harness.clock.mono_us = slow_mono;
+    f->harness.options.clock = &f->harness.clock;
+    collectors_free(f->collectors);
+    assert_int_equal(
+        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
+        ERR_NONE);
+    watch(f, in(f, "w"));
+    make(in(f, "new"));
+    for (unsigned i = 0; i < DIRECTORIES; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "new/d%u", i);
+        make(in(f, name));
+        for (unsigned k = 0; k < FILES; k++) {
+            snprintf(name, sizeof(name), "new/d%u/f%u", i, k);
+            touch(in(f, name));
+        }
+    }
+    assert_int_equal(rename(in(f, "new"), in(f, "w")), 0);
+    unsigned turns = 0;
+    int64_t longest_us = 0, begin_us, next_us;
+    do {
+        begin_us = f->harness.mono_us;
+        next_us = collectors_run(f->collectors);
+        int64_t took_us = f->harness.mono_us - begin_us;
+        longest_us = took_us > longest_us ? took_us : longest_us;
+        turns++;
+    } while (next_us <= f->harness.mono_us);
+    assert_true(turns > 3);
+    assert_true(longest_us < 30000);
+    assert_int_equal(counter(f, "watched"), 1 + DIRECTORIES);
+    touch(in(f, "w/d39/later"));
+    collect(f);
+    expect(f, "Created", in(f, "w/d39/later"), 1);
+    assert_int_equal(all_hits(f, "Created"), 1); /* what was moved there is no news */
+}
+
 static void links_inside_are_not_followed(void **state)
 {
     struct fixture *f = *state;
@@ -654,6 +723,35 @@ static void settings_that_change_lose_nothing(void **state)
     assert_int_equal(harness_events(&f->harness, "FileSystem"), FILES);
 }
 
+/* The look that follows the change comes before the events that waited. */
+static void what_is_new_while_settings_change_is_told_with_all_in_it(void **state)
+{
+    struct fixture *f = *state;
+    watch(f, f->dir);
+    make(in(f, "d"));
+    make(in(f, "d/e"));
+    touch(in(f, "d/e/f"));
+    set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 1000);
+    touch(in(f, "d/e/g"));
+    collect(f);
+    expect(f, "Created", in(f, "d"), 1);
+    expect(f, "Created", in(f, "d/e"), 1);
+    expect(f, "Created", in(f, "d/e/f"), 1);
+    expect(f, "Created", in(f, "d/e/g"), 1);
+    assert_int_equal(all_hits(f, NULL), 4);
+
+    make(in(f, "m"));
+    make(in(f, "m/e"));
+    touch(in(f, "m/e/f"));
+    set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 1001);
+    assert_int_equal(rename(in(f, "m"), in(f, "n")), 0);
+    collect(f);
+    expect(f, "Created", in(f, "m"), 1);
+    expect(f, "Created", in(f, "n/e"), 1);
+    expect(f, "Created", in(f, "n/e/f"), 1);
+    assert_int_equal(all_hits(f, "Created"), 7);
+}
+
 static void more_directories_than_allowed_go_unwatched_and_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -784,6 +882,8 @@ int main(int argc, char **argv)
         TEST(a_directory_moved_out_is_left_and_one_moved_in_is_watched),
         TEST(what_happens_in_a_directory_that_was_moved_out_is_not_told),
         TEST(what_happens_in_a_directory_while_it_is_moved_is_told),
+        TEST(what_is_in_a_directory_that_moves_before_it_is_looked_at_is_told),
+        TEST(a_large_directory_is_looked_through_in_many_turns),
         TEST(links_inside_are_not_followed),
         TEST(a_path_that_appears_later_is_watched),
         TEST(a_path_that_goes_and_comes_back_is_watched_again),
@@ -792,6 +892,7 @@ int main(int argc, char **argv)
         TEST(a_file_that_an_editor_replaces_stays_watched),
         TEST(paths_inside_one_another_are_told_once),
         TEST(settings_that_change_lose_nothing),
+        TEST(what_is_new_while_settings_change_is_told_with_all_in_it),
         TEST(more_directories_than_allowed_go_unwatched_and_are_counted),
         TEST(of_a_storm_every_event_is_told),
         TEST(an_overflow_is_counted_and_new_directories_are_found_after_it),
