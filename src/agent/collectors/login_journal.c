@@ -69,8 +69,9 @@ static bool load(struct login_journal *journal)
 }
 
 /* Matches of one field are alternatives; of different fields, all must hold. */
-static const char *const matches[] = {
-    "_UID=0", "_COMM=sshd", "_COMM=sshd-session", "_COMM=sshd-auth", "_COMM=login"};
+static const char *const matches[] = {"_UID=0", "_COMM=sshd", "_COMM=sshd-session",
+    "_COMM=sshd-auth", "_COMM=login", "_COMM=gdm-session-wor", "_COMM=lightdm", "_COMM=sddm-helper",
+    "_COMM=xdm"};
 
 static int set_up(struct login_journal *journal, const char *root_dir)
 {

@@ -2,8 +2,8 @@
 /*
  * Reads the logins from systemd's journal, on machines without an auth.log. libsystemd is loaded at
  * the first open, so that a machine that needs no journal pays nothing for it
- * (docs/adr/0011-journal-by-dlopen.md). Only what sshd and login wrote as root is looked at: the
- * journal, other than auth.log, knows who wrote an entry.
+ * (docs/adr/0011-journal-by-dlopen.md). Only what sshd, login and display managers wrote as root is
+ * looked at: the journal, other than auth.log, knows who wrote an entry.
  */
 #ifndef GEMEL_LOGIN_JOURNAL_H
 #define GEMEL_LOGIN_JOURNAL_H

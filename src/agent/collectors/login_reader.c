@@ -297,13 +297,15 @@ static void begin(struct follower *follower, const struct login_place *place)
     enum login_source source = follower->source;
     if (!place->known) {
         tail_begin_at_end(follower->tail);
-    } else if (!tail_begin_at(follower->tail, &place->at)) {
+    } else if (!tail_begin_at(follower->tail, &place->at, place->last_us)) {
         log_info("login",
             "%s is not the file that it was; of what it holds only what is newer is told",
             follower->path);
         reader->after_us[source] = place->last_us;
     }
-    reader->last.of[source].last_us = place->last_us;
+    /* Until there is an event, what is older than now is no news, should the place be lost. */
+    reader->last.of[source].last_us =
+        place->last_us != 0 ? place->last_us : clock_wall_us(reader->clock);
     reader->looking_back = true;
     tail_look_back(follower->tail, LOOK_BACK_BYTES, files[source].take);
     reader->looking_back = false;
@@ -398,13 +400,13 @@ enum err login_reader_open(
 int64_t login_reader_run(struct login_reader *reader)
 {
     static const struct login_place nowhere;
-    int64_t now_us = clock_mono_us(reader->clock);
+    int64_t now_us = clock_mono_us(reader->clock), wall_us = clock_wall_us(reader->clock);
     bool more = false;
     if (reader->journal != NULL)
         more = login_journal_run(reader->journal, PIECE_ENTRIES, take_entry, reader);
     for (unsigned i = 0; i < COUNT_OF(reader->followers); i++)
         if (reader->followers[i].tail != NULL)
-            more = tail_run(reader->followers[i].tail, now_us, PIECE_BYTES) || more;
+            more = tail_run(reader->followers[i].tail, wall_us, now_us, PIECE_BYTES) || more;
     if (reader->use_pam) {
         if (!more && reader->followers[LOGIN_PAM].tail != NULL)
             rotate_pam_log(reader);

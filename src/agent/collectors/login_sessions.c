@@ -20,21 +20,23 @@ struct login_session *login_sessions_take(struct login_sessions *sessions,
         if (!is_of(session, kind, terminal, process_id))
             continue;
         *at = session->next;
-        sessions->count--;
+        sessions->counts[kind]--;
         return session;
     }
     return NULL;
 }
 
-static void drop_oldest(struct login_sessions *sessions)
+static void drop_oldest(struct login_sessions *sessions, enum login_session_kind kind)
 {
-    struct login_session **at = &sessions->newest;
-    must(*at != NULL);
-    while ((*at)->next != NULL)
-        at = &(*at)->next;
-    mem_free(*at);
-    *at = NULL;
-    sessions->count--;
+    struct login_session **oldest = NULL;
+    for (struct login_session **at = &sessions->newest; *at != NULL; at = &(*at)->next)
+        if ((*at)->kind == kind)
+            oldest = at;
+    must(oldest != NULL);
+    struct login_session *session = *oldest;
+    *oldest = session->next;
+    sessions->counts[kind]--;
+    mem_free(session);
 }
 
 static struct span put(char **at, struct span text)
@@ -65,8 +67,8 @@ void login_sessions_put(
     session->address = put(&at, address);
     session->next = sessions->newest;
     sessions->newest = session;
-    if (++sessions->count > LOGIN_SESSIONS_MAX)
-        drop_oldest(sessions);
+    if (++sessions->counts[kind] > LOGIN_SESSIONS_MAX)
+        drop_oldest(sessions, kind);
 }
 
 void login_sessions_clear(struct login_sessions *sessions, enum login_session_kind kind)
@@ -79,13 +81,13 @@ void login_sessions_clear(struct login_sessions *sessions, enum login_session_ki
             continue;
         }
         *at = session->next;
-        sessions->count--;
+        sessions->counts[kind]--;
         mem_free(session);
     }
 }
 
 void login_sessions_done(struct login_sessions *sessions)
 {
-    while (sessions->count > 0)
-        drop_oldest(sessions);
+    for (unsigned kind = 0; kind < LOGIN_SESSION_KINDS; kind++)
+        login_sessions_clear(sessions, (enum login_session_kind)kind);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is logged in, as far as logouts need it: wtmp says of a logout only the terminal, sshd only
- * its process and the user. Bounded: the oldest gives way, and its logout then lacks what is not
- * known any more.
+ * its process and the user. Each kind has a bound of its own, since anybody can make unknown users:
+ * the oldest of the kind gives way, and its logout then lacks what is not known any more.
  */
 #ifndef GEMEL_LOGIN_SESSIONS_H
 #define GEMEL_LOGIN_SESSIONS_H
@@ -15,6 +15,7 @@ enum login_session_kind {
     LOGIN_SESSION_LINE,    /* on a terminal, by wtmp */
     LOGIN_SESSION_SSH,     /* of a process of sshd */
     LOGIN_SESSION_INVALID, /* such a process has told of an unknown user, and no failure yet */
+    LOGIN_SESSION_KINDS
 };
 
 struct login_session {
@@ -29,7 +30,7 @@ struct login_session {
 
 struct login_sessions {
     struct login_session *newest;
-    size_t count;
+    size_t counts[LOGIN_SESSION_KINDS];
 };
 
 void login_sessions_done(struct login_sessions *sessions);

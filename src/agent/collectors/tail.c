@@ -4,6 +4,7 @@
 #include "log.h"
 #include "mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,8 +16,8 @@
 #define PRINT_BYTES 256u
 #define WINDOW_BYTES (PRINT_BYTES + 2 * TAIL_LINE_MAX)
 
-/* How many rotated files, FILE.1 to FILE.9, are looked at. */
-#define ROTATED_MAX 9u
+/* How many rotated files are looked at, the newest. */
+#define ROTATED_MAX 12u
 
 /* How long a renamed file is read on: until its writer has been told to open the new one. */
 #define GRACE_US (5 * INT64_C(1000000))
@@ -29,25 +30,114 @@ struct tail {
     char *window;       /* while a call reads */
 };
 
-static bool path_of(const struct tail *tail, unsigned number, char ret_path[PATH_MAX])
-{
-    int len = number == 0 ? snprintf(ret_path, PATH_MAX, "%s", tail->options.path)
-                          : snprintf(ret_path, PATH_MAX, "%s.%u", tail->options.path, number);
-    return len > 0 && len < PATH_MAX;
-}
-
-/* Opens FILE or FILE.number, if it is a regular file; -1 otherwise. */
-static int open_number(const struct tail *tail, unsigned number, struct stat *ret_stat)
-{
+/* FILE.1, FILE.2 and so on, or FILE-20261128 and the like, which are ordered by their times. */
+struct rotated {
+    unsigned number; /* 0: it has none */
+    struct timespec changed;
     char path[PATH_MAX];
-    if (!path_of(tail, number, path))
-        return -1;
+};
+
+/* Newest first. */
+struct rotated_list {
+    size_t count;
+    struct rotated *of; /* ROTATED_MAX; NULL: no memory, and none are known */
+};
+
+/* Opens a regular file; -1 otherwise. */
+static int open_path(const char *path, struct stat *ret_stat)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd >= 0 && (fstat(fd, ret_stat) != 0 || !S_ISREG(ret_stat->st_mode))) {
         close(fd);
         return -1;
     }
     return fd;
+}
+
+static int open_own(const struct tail *tail, struct stat *ret_stat)
+{
+    return open_path(tail->options.path, ret_stat);
+}
+
+/* Reads what a rotated file's name has behind FILE; what is packed has another ending, and cannot
+ * be read. */
+static bool parse_suffix(const char *suffix, unsigned *ret_number)
+{
+    size_t len = strlen(suffix);
+    uint64_t number;
+    if (len < 2 || (suffix[0] != '.' && suffix[0] != '-') ||
+        strspn(suffix + 1, "0123456789-") != len - 1)
+        return false;
+    bool numbered = suffix[0] == '.' && len <= 4 &&
+                    span_u64((struct span){suffix + 1, len - 1}, 999, &number) && number > 0;
+    *ret_number = numbered ? (unsigned)number : 0;
+    return true;
+}
+
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+static bool is_newer(const struct rotated *a, const struct rotated *b)
+{
+    return a->number > 0 && b->number > 0 ? a->number < b->number
+                                          : is_later(&a->changed, &b->changed);
+}
+
+/* Puts it in its place; the oldest gives way. */
+static void insert(struct rotated_list *list, const struct rotated *one)
+{
+    size_t at = list->count;
+    while (at > 0 && is_newer(one, &list->of[at - 1]))
+        at--;
+    if (at == ROTATED_MAX)
+        return;
+    size_t behind = list->count - at;
+    if (list->count == ROTATED_MAX)
+        behind--;
+    else
+        list->count++;
+    memmove(&list->of[at + 1], &list->of[at], behind * sizeof(*one));
+    list->of[at] = *one;
+}
+
+static void list_rotated(const struct tail *tail, struct rotated_list *ret_list)
+{
+    const char *slash = strrchr(tail->options.path, '/');
+    const char *name = slash == NULL ? tail->options.path : slash + 1;
+    struct rotated one;
+    *ret_list = (struct rotated_list){.of = mem_alloc(ROTATED_MAX * sizeof(one))};
+    int len = snprintf(
+        one.path, sizeof(one.path), "%.*s.", (int)(name - tail->options.path), tail->options.path);
+    DIR *dir = ret_list->of == NULL || len <= 0 || len >= PATH_MAX ? NULL : opendir(one.path);
+    for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        struct stat stat;
+        if (strncmp(entry->d_name, name, strlen(name)) != 0 ||
+            !parse_suffix(entry->d_name + strlen(name), &one.number) ||
+            fstatat(dirfd(dir), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        one.changed = stat.st_mtim;
+        len = snprintf(
+            one.path, sizeof(one.path), "%s%s", tail->options.path, entry->d_name + strlen(name));
+        if (len > 0 && len < PATH_MAX)
+            insert(ret_list, &one);
+    }
+    if (dir != NULL)
+        closedir(dir);
+}
+
+/* Opens the oldest of the rotated files that were written to after a moment, or FILE itself. */
+static int open_since(const struct tail *tail, const struct rotated_list *list,
+    const struct timespec *moment, struct stat *ret_stat)
+{
+    for (size_t i = list->count; i-- > 0;) {
+        int fd =
+            is_later(&list->of[i].changed, moment) ? open_path(list->of[i].path, ret_stat) : -1;
+        if (fd >= 0)
+            return fd;
+    }
+    return open_own(tail, ret_stat);
 }
 
 static uint64_t hash(const char *bytes, size_t len)
@@ -116,7 +206,7 @@ void tail_free(struct tail *tail)
 static void open_first(struct tail *tail)
 {
     struct stat stat;
-    int fd = open_number(tail, 0, &stat);
+    int fd = open_own(tail, &stat);
     if (fd >= 0)
         use(tail, fd, &stat, 0);
 }
@@ -144,31 +234,50 @@ void tail_begin_at_end(struct tail *tail)
         use(tail, tail->fd, &stat, end_of(tail, tail->fd, (uint64_t)stat.st_size));
 }
 
-/* Looks for the file that a position is in: by its inode, or else as a copy. */
-static bool find(struct tail *tail, const struct tail_position *position, bool copy)
+/* Whether a position is in the file, or in what may be a copy of it; then that is used. */
+static bool find_in(
+    struct tail *tail, const char *path, const struct tail_position *position, bool copy)
 {
-    for (unsigned number = 0; number <= ROTATED_MAX; number++) {
-        struct stat stat;
-        int fd = open_number(tail, number, &stat);
-        if (fd < 0)
-            continue;
-        bool same = is_file(position, &stat) || (copy && position->offset > 0);
-        if (same && continues(fd, position)) {
-            use(tail, fd, &stat, position->offset);
-            tail->at.in_line = position->in_line;
-            return true;
-        }
+    struct stat stat;
+    int fd = open_path(path, &stat);
+    if (fd < 0)
+        return false;
+    bool same = is_file(position, &stat) || (copy && position->offset > 0);
+    if (!same || !continues(fd, position)) {
         close(fd);
+        return false;
     }
-    return false;
+    use(tail, fd, &stat, position->offset);
+    tail->at.in_line = position->in_line;
+    return true;
 }
 
-bool tail_begin_at(struct tail *tail, const struct tail_position *position)
+static bool find(struct tail *tail, const struct rotated_list *list,
+    const struct tail_position *position, bool copy)
 {
-    if (position->inode == 0 || find(tail, position, false) || find(tail, position, true))
-        return true; /* inode 0: there was no file yet */
-    open_first(tail);
-    return false;
+    bool found = find_in(tail, tail->options.path, position, copy);
+    for (size_t i = 0; !found && i < list->count; i++)
+        found = find_in(tail, list->of[i].path, position, copy);
+    return found;
+}
+
+bool tail_begin_at(struct tail *tail, const struct tail_position *position, int64_t since_us)
+{
+    if (position->inode == 0)
+        return true; /* there was no file yet */
+    struct rotated_list list;
+    list_rotated(tail, &list);
+    bool found = find(tail, &list, position, false) || find(tail, &list, position, true);
+    if (!found) {
+        const struct timespec since = {
+            .tv_sec = (time_t)(since_us / 1000000), .tv_nsec = (long)(since_us % 1000000 * 1000)};
+        struct stat stat;
+        int fd = open_since(tail, &list, &since, &stat);
+        if (fd >= 0)
+            use(tail, fd, &stat, 0);
+    }
+    mem_free(list.of);
+    return found;
 }
 
 /* Takes a piece of the window; returns how many bytes are done with. */
@@ -265,31 +374,46 @@ static void take_rest(struct tail *tail)
 static void restart(struct tail *tail, int64_t mono_us)
 {
     struct tail_position old = tail->at;
+    struct rotated_list list;
     struct stat stat;
     int fd = tail->fd;
-    if (find(tail, &old, true)) {
+    list_rotated(tail, &list);
+    if (find(tail, &list, &old, true)) {
         log_info("tail", "%s was cut; the rest is read from its copy", tail->options.path);
         tail->rotated_us = mono_us - GRACE_US;
     } else if (fstat(fd, &stat) == 0) {
         log_info("tail", "%s was cut; it is read from its beginning", tail->options.path);
         use(tail, fd, &stat, 0);
     }
+    mem_free(list.of);
+}
+
+/* Opens the file that was begun after the one that is read; where that is packed or gone already,
+ * the first that was written to later. */
+static int open_next(
+    const struct tail *tail, const struct rotated_list *list, struct stat *ret_stat)
+{
+    struct stat stat;
+    for (size_t i = 0; i < list->count; i++) {
+        int fd = open_path(list->of[i].path, &stat);
+        if (fd < 0)
+            continue;
+        close(fd);
+        if (!is_file(&tail->at, &stat))
+            continue;
+        return i == 0 ? open_own(tail, ret_stat) : open_path(list->of[i - 1].path, ret_stat);
+    }
+    return fstat(tail->fd, &stat) == 0 ? open_since(tail, list, &stat.st_mtim, ret_stat) : -1;
 }
 
 /* Goes from a renamed file to the one that was begun after it. */
 static bool go_on(struct tail *tail)
 {
+    struct rotated_list list;
     struct stat stat;
-    unsigned next = 0;
-    for (unsigned number = 1; number <= ROTATED_MAX; number++) {
-        int fd = open_number(tail, number, &stat);
-        if (fd < 0)
-            continue;
-        close(fd);
-        if (is_file(&tail->at, &stat))
-            next = number - 1;
-    }
-    int fd = open_number(tail, next, &stat);
+    list_rotated(tail, &list);
+    int fd = open_next(tail, &list, &stat);
+    mem_free(list.of);
     if (fd < 0)
         return false;
     take_rest(tail);
@@ -298,15 +422,22 @@ static bool go_on(struct tail *tail)
 }
 
 /* Whether the path names another file by now, or none. */
-static bool is_rotated(const struct tail *tail, bool *ret_there)
+static bool is_rotated(const struct tail *tail, struct stat *ret_new, bool *ret_there)
 {
-    struct stat stat;
-    int result = fstatat(AT_FDCWD, tail->options.path, &stat, 0);
+    int result = fstatat(AT_FDCWD, tail->options.path, ret_new, 0);
     *ret_there = result == 0;
-    return result != 0 || !is_file(&tail->at, &stat);
+    return result != 0 || !is_file(&tail->at, ret_new);
 }
 
-static bool run(struct tail *tail, int64_t mono_us, size_t budget)
+/* Whether nobody wrote to the file that is read for so long that nobody will any more. */
+static bool is_over(const struct tail *tail, int64_t wall_us)
+{
+    struct stat stat;
+    return fstat(tail->fd, &stat) == 0 &&
+           wall_us / 1000000 - stat.st_mtim.tv_sec > GRACE_US / 1000000;
+}
+
+static bool run(struct tail *tail, int64_t wall_us, int64_t mono_us, size_t budget)
 {
     if (tail->fd < 0)
         open_first(tail);
@@ -316,7 +447,8 @@ static bool run(struct tail *tail, int64_t mono_us, size_t budget)
         if (read_on(tail, &budget))
             return true;
         bool there;
-        if (!is_rotated(tail, &there)) {
+        struct stat stat;
+        if (!is_rotated(tail, &stat, &there)) {
             tail->rotated_us = 0;
             return false;
         }
@@ -324,18 +456,20 @@ static bool run(struct tail *tail, int64_t mono_us, size_t budget)
             return false;
         if (tail->rotated_us == 0)
             tail->rotated_us = mono_us == 0 ? 1 : mono_us;
-        if (mono_us - tail->rotated_us < GRACE_US || !go_on(tail))
+        if (mono_us - tail->rotated_us < GRACE_US && !is_over(tail, wall_us))
+            return false;
+        if (!go_on(tail))
             return false;
     }
     return false;
 }
 
-bool tail_run(struct tail *tail, int64_t mono_us, size_t budget)
+bool tail_run(struct tail *tail, int64_t wall_us, int64_t mono_us, size_t budget)
 {
     tail->window = mem_alloc(WINDOW_BYTES);
     if (tail->window == NULL)
         return false; /* nothing was passed: later */
-    bool more = run(tail, mono_us, budget);
+    bool more = run(tail, wall_us, mono_us, budget);
     mem_free(tail->window);
     tail->window = NULL;
     return more;
@@ -388,7 +522,7 @@ uint64_t tail_file_bytes(const struct tail *tail)
 {
     struct stat stat;
     bool there;
-    if (tail->fd < 0 || is_rotated(tail, &there) || fstat(tail->fd, &stat) != 0)
+    if (tail->fd < 0 || is_rotated(tail, &stat, &there) || fstat(tail->fd, &stat) != 0)
         return 0;
     return (uint64_t)stat.st_size;
 }

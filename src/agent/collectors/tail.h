@@ -48,12 +48,13 @@ void tail_free(struct tail *tail); /* NULL is fine */
 
 /* Where to begin, before the first tail_run(): at the end of what is there now (a file that appears
  * later is read from its beginning), or at a position of before. False: what stood there is gone;
- * it is then read from the beginning of the file that is there. */
+ * it is then read from the beginning of the oldest file that was written to since a moment (wall
+ * time), or of the one that is there. */
 void tail_begin_at_end(struct tail *tail);
-bool tail_begin_at(struct tail *tail, const struct tail_position *position);
+bool tail_begin_at(struct tail *tail, const struct tail_position *position, int64_t since_us);
 
 /* Reads, at most about `budget` bytes; true: there may be more at once. */
-bool tail_run(struct tail *tail, int64_t mono_us, size_t budget);
+bool tail_run(struct tail *tail, int64_t wall_us, int64_t mono_us, size_t budget);
 
 /* How far it was read; all zero if no file was there yet. */
 struct tail_position tail_position(const struct tail *tail);

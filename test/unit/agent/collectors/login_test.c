@@ -280,6 +280,19 @@ static void an_unknown_user_is_one_failure_an_attempt(void **state)
     assert_non_null(strstr(got, "LoginFailed 101 key@192.0.2.7 ssh:notty; "));
 }
 
+static void strangers_who_try_names_make_no_logout_be_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.values[SETTING_LOGIN_CACHE_SIZE].number = 1;
+    begin_life(f);
+    wtmp(f, USER_PROCESS, 1, 2, "pts/0", "ann", "192.0.2.7");
+    for (int i = 0; i < 1000; i++)
+        log_line(f, 2, 1000 + i, "Invalid user oracle from 192.0.2.9 port 5");
+    (void)collect(f);
+    wtmp(f, DEAD_PROCESS, 9, 0, "pts/0", "", "");
+    assert_string_equal(collect(f), "Logout 2 ann@192.0.2.7 pts/0; ");
+}
+
 static void a_hostile_name_forges_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -530,6 +543,7 @@ int main(void)
         TEST(a_login_in_two_files_is_one_event),
         TEST(two_of_the_same_user_stay_two),
         TEST(an_unknown_user_is_one_failure_an_attempt),
+        TEST(strangers_who_try_names_make_no_logout_be_forgotten),
         TEST(a_hostile_name_forges_nothing),
         TEST(a_torn_record_hides_no_other),
         TEST(a_storm_in_two_files_is_counted_one_by_one),

@@ -22,6 +22,7 @@ struct fixture {
     size_t count;
     struct tail_position after[64]; /* of each line */
     struct tail *tail;
+    int64_t wall_us; /* 0: before any file was written */
     int64_t now_us;
 };
 
@@ -114,7 +115,7 @@ static const char *run(struct fixture *f)
 {
     static char got[sizeof(f->got)];
     for (unsigned i = 0; i < 12; i++) {
-        while (tail_run(f->tail, f->now_us, 1000))
+        while (tail_run(f->tail, f->wall_us, f->now_us, 1000))
             ;
         f->now_us += 6 * SECOND;
     }
@@ -127,7 +128,7 @@ static void restart(struct fixture *f, bool expected)
 {
     struct tail_position position = tail_position(f->tail);
     open_tail(f, 0);
-    assert_int_equal(tail_begin_at(f->tail, &position), expected);
+    assert_int_equal(tail_begin_at(f->tail, &position, 0), expected);
 }
 
 static void it_begins_at_the_end_and_tells_whole_lines(void **state)
@@ -160,9 +161,9 @@ static void after_a_rename_the_old_file_is_read_to_its_end_first(void **state)
     tail_begin_at_end(f->tail);
     append(f, "b\n");
     rotate(f);
-    assert_false(tail_run(f->tail, f->now_us, 1000));
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
     append(f, "d\n");
-    assert_false(tail_run(f->tail, f->now_us, 1000));
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
     /* Its writer has not been told yet. */
     snprintf(old, sizeof(old), "%s.1", f->path);
     append_to(old, "c\n");
@@ -198,6 +199,84 @@ static void rotations_while_it_was_not_running_lose_nothing_and_repeat_nothing(v
     assert_string_equal(run(f), "b;c;d;");
     restart(f, true);
     assert_string_equal(run(f), "");
+}
+
+/* Gives a file a time of its own: files of one moment cannot be told apart by it. */
+static void set_time(const char *path, time_t second)
+{
+    const struct timespec times[2] = {{.tv_sec = second}, {.tv_sec = second}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void what_was_begun_after_a_file_that_is_packed_by_now_is_read(void **state)
+{
+    struct fixture *f = *state;
+    char path[128], packed[128];
+    append(f, "a\n");
+    tail_begin_at_end(f->tail);
+    append(f, "b\n");
+    set_time(f->path, 1000);
+    rotate(f); /* of b, which becomes packed with the next one */
+    append(f, "c\n");
+    set_time(f->path, 2000);
+    rotate(f);
+    snprintf(path, sizeof(path), "%s.2", f->path);
+    snprintf(packed, sizeof(packed), "%s.2.gz", f->path);
+    append_to(packed, "packed\n");
+    assert_int_equal(unlink(path), 0);
+    append(f, "d\n");
+    assert_string_equal(run(f), "b;c;d;");
+    /* And where all that it knew is gone, what was written to since. */
+    rotate(f);
+    snprintf(path, sizeof(path), "%s.1", f->path);
+    assert_int_equal(unlink(path), 0);
+    append(f, "e\n");
+    set_time(f->path, 4000);
+    rotate(f);
+    append(f, "f\n");
+    struct tail_position position = tail_position(f->tail);
+    open_tail(f, 0);
+    assert_false(tail_begin_at(f->tail, &position, 3000 * SECOND));
+    assert_string_equal(run(f), "e;f;");
+    unlink(packed);
+}
+
+static void of_short_lives_none_waits_for_a_file_that_is_long_over(void **state)
+{
+    struct fixture *f = *state;
+    append(f, "0\n");
+    tail_begin_at_end(f->tail);
+    append(f, "a\n");
+    set_time(f->path, 1000);
+    rotate(f);
+    append(f, "b\n");
+    f->wall_us = 1003 * SECOND; /* the old one may still be written to */
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
+    assert_string_equal(f->got, "a;");
+    restart(f, true);
+    f->wall_us = 1006 * SECOND;
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
+    assert_string_equal(f->got, "a;b;");
+}
+
+static void files_that_are_rotated_to_dates_are_followed(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const dates[] = {"-20261128", "-20261129-1795000000"};
+    char paths[COUNT_OF(dates)][160];
+    append(f, "a\n");
+    tail_begin_at_end(f->tail);
+    for (size_t i = 0; i < COUNT_OF(dates); i++) {
+        append(f, i == 0 ? "b\n" : "c\n");
+        set_time(f->path, 1000 * (time_t)(i + 1));
+        snprintf(paths[i], sizeof(paths[i]), "%s%s", f->path, dates[i]);
+        assert_int_equal(rename(f->path, paths[i]), 0);
+    }
+    append(f, "d\n");
+    restart(f, true);
+    assert_string_equal(run(f), "b;c;d;");
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        unlink(paths[i]);
 }
 
 static void what_was_copied_and_cut_is_read_from_the_copy(void **state)
@@ -248,7 +327,7 @@ static void a_restart_behind_any_line_goes_on_with_the_next(void **state)
     for (size_t i = 0; i < COUNT_OF(rests); i++) {
         struct tail_position after = f->after[i];
         open_tail(f, 0);
-        assert_true(tail_begin_at(f->tail, &after));
+        assert_true(tail_begin_at(f->tail, &after, 0));
         assert_string_equal(run(f), rests[i]);
     }
 }
@@ -307,7 +386,7 @@ static void without_memory_it_reads_later(void **state)
     tail_begin_at_end(f->tail);
     append(f, "a\n");
     mem_fail_after(0);
-    assert_false(tail_run(f->tail, f->now_us, 1000));
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
     mem_fail_after(-1);
     assert_string_equal(run(f), "a;");
 }
@@ -337,6 +416,9 @@ int main(void)
         TEST(after_a_rename_the_old_file_is_read_to_its_end_first),
         TEST(several_rotations_between_two_looks_lose_nothing),
         TEST(rotations_while_it_was_not_running_lose_nothing_and_repeat_nothing),
+        TEST(what_was_begun_after_a_file_that_is_packed_by_now_is_read),
+        TEST(of_short_lives_none_waits_for_a_file_that_is_long_over),
+        TEST(files_that_are_rotated_to_dates_are_followed),
         TEST(what_was_copied_and_cut_is_read_from_the_copy),
         TEST(what_is_gone_is_said_and_the_new_file_is_read_whole),
         TEST(a_restart_behind_any_line_goes_on_with_the_next),
