@@ -18,8 +18,9 @@
 #include <unistd.h>
 
 #define SLICE_US INT64_C(2000)
-#define PAUSE_US INT64_C(60000) /* between slices: a walk takes about a thirtieth of a processor   \
-                                 */
+#define PAUSE_US                                                                                   \
+    INT64_C(60000) /* between slices: a walk takes about a thirtieth of a processor                \
+                    */
 /* A walk that takes longer is used as far as it came. */
 #define WALK_US (1200 * INT64_C(1000000))
 #define FINDINGS_MAX 4096u
