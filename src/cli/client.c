@@ -7,6 +7,7 @@
 
 #define TOKEN_LIFE_S 600
 #define TIMEOUT_S 60
+#define PAGE_ITEMS 1000
 
 /* ---- signing in ------------------------------------------------------------------------------ */
 
@@ -284,4 +285,50 @@ struct span client_path(
     if (target.failed || !arena_span(&cli->arena, buf_span(&target), &text))
         return SPAN_NONE;
     return text;
+}
+
+int client_top(struct cli *cli, uint64_t *ret_top)
+{
+    if (cli_value(cli, OPTION_TOP) == NULL ||
+        (span_u64(cli_span(cli, OPTION_TOP), UINT32_MAX, ret_top) && *ret_top > 0))
+        return EXIT_DONE;
+    return cli_fail(cli, EXIT_USAGE, "--top is a number from 1 on");
+}
+
+/* Appends a page to the rows; `*ret_next` is where the hub goes on. */
+static int read_page(
+    struct cli *cli, const struct call *call, struct json *rows, struct span *ret_next)
+{
+    struct response response;
+    struct json *page = NULL;
+    struct why why = {""};
+    enum err err = client_send(cli, call, &cli->arena, &response, &why);
+    if (err != ERR_NONE)
+        return cli_fail_err(cli, err, &why);
+    if (response.status != 200)
+        return client_refused(cli, &response);
+    int status = client_parse(cli, &response, &cli->arena, &page);
+    if (status != EXIT_DONE)
+        return status;
+    if (!json_is(page, JSON_ARRAY))
+        return cli_fail(cli, EXIT_NO_HUB, "the answer is no list of rows");
+    while (page->first != NULL) {
+        struct json *row = page->first;
+        page->first = row->next;
+        if (!json_append(rows, row))
+            return cli_fail(cli, EXIT_REFUSED, "out of memory");
+    }
+    *ret_next = response.continuation;
+    return EXIT_DONE;
+}
+
+int client_rows(struct cli *cli, struct call *call, uint64_t top, struct json *rows)
+{
+    int status;
+    do {
+        uint64_t left = top - rows->count;
+        call->max_items = left < PAGE_ITEMS ? (unsigned)left : PAGE_ITEMS;
+        status = read_page(cli, call, rows, &call->continuation);
+    } while (status == EXIT_DONE && call->continuation.len > 0 && rows->count < top);
+    return status;
 }

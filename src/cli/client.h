@@ -45,6 +45,17 @@ int client_refused(struct cli *cli, const struct response *response);
 int client_parse(struct cli *cli, const struct response *response, struct arena *arena,
     struct json **ret_answer);
 
+/* Reads --top of lists that come in pages; `*ret_top` stays if it is not given. */
+int client_top(struct cli *cli, uint64_t *ret_top);
+
+/* Sends a call again and again, until the hub has no further page or `rows`, an array, has `top`.
+ */
+int client_rows(struct cli *cli, struct call *call, uint64_t top, struct json *rows);
+
+/* Returns what to invoke, as --method-name and the options beside it say, and for how many seconds
+ * that may go on. */
+int client_method(struct cli *cli, struct json **ret_method, uint64_t *ret_seconds);
+
 /* Returns "/PREFIX/{device}[/modules/{module}]?api-version=…" for the options -d and -m, or the
  * empty span without memory. */
 struct span client_target(struct cli *cli, const char *prefix);

@@ -155,6 +155,17 @@ static const struct column columns_device_key[] = {
     {"DeviceKey", "deviceKey", 0},
     {0},
 };
+static const struct column columns_job[] = {
+    {"JobId", "jobId", 0},
+    {"Type", "type", 0},
+    {"Status", "status", 0},
+    {"Devices", "deviceJobStatistics.deviceCount", 0},
+    {"Succeeded", "deviceJobStatistics.succeededCount", 0},
+    {"Failed", "deviceJobStatistics.failedCount", 0},
+    {"Running", "deviceJobStatistics.runningCount", 0},
+    {"Pending", "deviceJobStatistics.pendingCount", 0},
+    {0},
+};
 static const struct column columns_exported[] = {
     {"Devices", "devices", 0},
     {"Modules", "modules", 0},

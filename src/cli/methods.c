@@ -36,12 +36,11 @@ static int read_payload(struct cli *cli, struct json **ret_payload)
                : cli_fail(cli, EXIT_USAGE, "--method-payload is no JSON: %s", why_text(&why, err));
 }
 
-int method_invoke(struct cli *cli)
+int client_method(struct cli *cli, struct json **ret_method, uint64_t *ret_seconds)
 {
     uint64_t response = RESPONSE_SECONDS_DEFAULT;
     uint64_t connect = 0;
     struct json *payload = NULL;
-    struct json *answer = NULL;
     int status = read_seconds(cli, OPTION_TIMEOUT, RESPONSE_SECONDS_MIN, &response);
     if (status == EXIT_DONE)
         status = read_seconds(cli, OPTION_CONNECT_TIMEOUT, 0, &connect);
@@ -49,22 +48,37 @@ int method_invoke(struct cli *cli)
         status = read_payload(cli, &payload);
     if (status != EXIT_DONE)
         return status;
-    struct json *body = json_new(&cli->arena, JSON_OBJECT);
+    struct json *method = json_new(&cli->arena, JSON_OBJECT);
+    if (method == NULL ||
+        !json_set_text(&cli->arena, method, "methodName", cli_span(cli, OPTION_METHOD_NAME)) ||
+        !json_set(&cli->arena, method, SPAN_LIT("payload"), payload) ||
+        !json_set_int(&cli->arena, method, "responseTimeoutInSeconds", (int64_t)response) ||
+        !json_set_int(&cli->arena, method, "connectTimeoutInSeconds", (int64_t)connect))
+        return cli_fail(cli, EXIT_REFUSED, "out of memory");
+    *ret_method = method;
+    *ret_seconds = response + connect;
+    return EXIT_DONE;
+}
+
+int method_invoke(struct cli *cli)
+{
+    uint64_t seconds = 0;
+    struct json *body = NULL;
+    struct json *answer = NULL;
+    int status = client_method(cli, &body, &seconds);
+    if (status != EXIT_DONE)
+        return status;
     struct span path = client_target(cli, "/twins");
     size_t mark = span_find(path, '?');
     char *target = arena_format(
         &cli->arena, "%.*s/methods%.*s", (int)mark, path.ptr, SPAN_ARG(span_from(path, mark)));
-    if (body == NULL || target == NULL ||
-        !json_set_text(&cli->arena, body, "methodName", cli_span(cli, OPTION_METHOD_NAME)) ||
-        !json_set(&cli->arena, body, SPAN_LIT("payload"), payload) ||
-        !json_set_int(&cli->arena, body, "responseTimeoutInSeconds", (int64_t)response) ||
-        !json_set_int(&cli->arena, body, "connectTimeoutInSeconds", (int64_t)connect))
+    if (target == NULL)
         return cli_fail(cli, EXIT_REFUSED, "out of memory");
     const struct call call = {
         .method = "POST",
         .target = span_of(target),
         .body = body,
-        .timeout_s = (unsigned)(response + connect + PATIENCE_S),
+        .timeout_s = (unsigned)(seconds + PATIENCE_S),
     };
     status = client_call(cli, &call, &answer);
     return status == EXIT_DONE ? cli_print(cli, answer) : status;

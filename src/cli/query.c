@@ -2,7 +2,6 @@
 #include "client.h"
 #include "commands.h"
 
-#define PAGE_ITEMS 1000
 #define COLUMNS_SHOWN 8
 
 /* What of the rows a table shows: the first members that are no containers, in the order in which
@@ -45,52 +44,13 @@ static int print(struct cli *cli, const struct json *rows)
     return cli_print_columns(cli, rows, shown.columns);
 }
 
-/* Appends a page to the rows; `*ret_next` is where the hub goes on. */
-static int read_page(
-    struct cli *cli, const struct call *call, struct json *rows, struct span *ret_next)
-{
-    struct response response;
-    struct json *page = NULL;
-    struct why why = {""};
-    enum err err = client_send(cli, call, &cli->arena, &response, &why);
-    if (err != ERR_NONE)
-        return cli_fail_err(cli, err, &why);
-    if (response.status != 200)
-        return client_refused(cli, &response);
-    int status = client_parse(cli, &response, &cli->arena, &page);
-    if (status != EXIT_DONE)
-        return status;
-    if (!json_is(page, JSON_ARRAY))
-        return cli_fail(cli, EXIT_NO_HUB, "the answer is no list of rows");
-    while (page->first != NULL) {
-        struct json *row = page->first;
-        page->first = row->next;
-        if (!json_append(rows, row))
-            return cli_fail(cli, EXIT_REFUSED, "out of memory");
-    }
-    *ret_next = response.continuation;
-    return EXIT_DONE;
-}
-
-static int read_rows(struct cli *cli, struct call *call, uint64_t top, struct json *rows)
-{
-    int status;
-    do {
-        uint64_t left = top - rows->count;
-        call->max_items = left < PAGE_ITEMS ? (unsigned)left : PAGE_ITEMS;
-        status = read_page(cli, call, rows, &call->continuation);
-    } while (status == EXIT_DONE && call->continuation.len > 0 && rows->count < top);
-    return status;
-}
-
 int query_run(struct cli *cli)
 {
     uint64_t top = UINT32_MAX;
     struct span text;
-    if (cli_value(cli, OPTION_TOP) != NULL &&
-        (!span_u64(cli_span(cli, OPTION_TOP), UINT32_MAX, &top) || top == 0))
-        return cli_fail(cli, EXIT_USAGE, "--top is a number from 1 on");
-    int status = cli_load(cli, OPTION_QUERY, false, &text);
+    int status = client_top(cli, &top);
+    if (status == EXIT_DONE)
+        status = cli_load(cli, OPTION_QUERY, false, &text);
     if (status != EXIT_DONE)
         return status;
     struct json *body = json_new(&cli->arena, JSON_OBJECT);
@@ -100,6 +60,6 @@ int query_run(struct cli *cli)
     struct call call = {.method = "POST",
         .target = SPAN_LIT("/devices/query?api-version=" API_VERSION),
         .body = body};
-    status = read_rows(cli, &call, top, rows);
+    status = client_rows(cli, &call, top, rows);
     return status == EXIT_DONE ? print(cli, rows) : status;
 }

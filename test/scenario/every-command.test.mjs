@@ -191,6 +191,19 @@ test('authorities and enrollments', async () => {
   ran.add('dps enrollment registration show').add('dps enrollment-group registration delete');
 });
 
+test('jobs', async () => {
+  const later = new Date(Date.now() + 3600_000).toISOString();
+  const done = await gemel('job', 'create-update-twin', '--job-id', 'quiet', '-q', "deviceId = 'pump'", '--patch', '{"tags":{"quiet":true}}', '--wait');
+  assert.deepEqual([done.status, done.deviceJobStatistics.succeededCount], ['completed', 1]);
+  assert.equal((await gemel('device-twin', 'show', '-d', 'pump')).tags.quiet, true);
+  await gemel('job', 'create-invoke-method', '--jid', 'restart', '-q', '*', '--mn', 'reboot', '--mp', '[1]', '--start', later, '--ttl', '60');
+  await refused(1, /JobAlreadyExists/, 'job', 'create-invoke-method', '--jid', 'restart', '-q', '*', '--mn', 'reboot');
+  await refused(1, /column/, 'job', 'create-update-twin', '--jid', 'x', '-q', 'deviceId =', '--patch', '{}');
+  assert.deepEqual((await gemel('job', 'show', '--job-id', 'restart')).cloudToDeviceMethod.payload, [1]);
+  assert.equal((await gemel('job', 'cancel', '--job-id', 'restart')).status, 'cancelled');
+  assert.deepEqual((await gemel('job', 'list', '--jt', 'scheduleUpdateTwin', '--js', 'completed')).map((job) => job.jobId), ['quiet']);
+});
+
 test('hubs, files, and what needs no hub', async () => {
   const server = ['--host', `${hub.hostName}:${hub.httpsPort}`];
   await gemel('hub', 'create', '-n', 'second', '--host-name', 'second.local', 'other.local', ...server);
