@@ -63,6 +63,12 @@ static void try_rows(bool by_arena)
         {"GET", "/gemel/v1/twin-history/d1", NULL, 200},
         {"GET", "/gemel/v1/twin-history/d1/2", NULL, 200},
         {"POST", "/gemel/v1/twin-history/d1/2/restore", NULL, 200},
+        {"PUT", "/jobs/v2/j?" V,
+            "{\"type\":\"scheduleUpdateTwin\",\"queryCondition\":\"deviceId = 'd1'\","
+            "\"updateTwin\":{\"tags\":{\"a\":1}}}",
+            200},
+        {"GET", "/jobs/v2/query?" V, NULL, 200},
+        {"POST", "/jobs/v2/j/cancel?" V, NULL, 200},
         {"GET", "/gemel/v1/twin-watch/d1?since=1", NULL, 200},
         {"GET", "/gemel/v1/device-table?filter=d", NULL, 200},
         {"DELETE", "/devices/new?" V, NULL, 204},
