@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Processes that fork, start a program, end. A thread of its own watches one of two sources and
- * reads of each new program what /proc says, at once, since many live for a millisecond only; the
- * cache keeps the events until they are collected:
+ * Processes that fork, start a program, end. A thread of its own (process_watch.h) watches one of
+ * two sources and finds out what they are; the cache keeps the events until they are collected:
  *
- *   process connector ─┐              exec: /proc/PID ─┬─> facts ─> cache ─> collect() ─> events
- *                      ├─ thread ─────┤                │
- *   looks at /proc ────┘              └ fork, exit: lives
- *
- * A fork is its parent's copy, and shows the parent's program; of what has ended /proc tells
- * nothing any more. So the facts of what lives are remembered (process_lives.h).
+ *   process connector ─┐
+ *                      ├─ thread ─> census ─> facts ─> cache ─> collect() ─> events
+ *   looks at /proc ────┘
  */
 #include "collector.h"
 #include "log.h"
 #include "process_cache.h"
-#include "process_lives.h"
 #include "process_watch.h"
 #include "users.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,14 +24,9 @@ struct process {
     struct collector_gate *gate;
     const char *etc_dir;
     const char *proc_dir;
-    int proc_fd;
     struct process_watch *watch; /* NULL: stopped */
-    enum process_mode mode;      /* of the settings in force */
     uint32_t kernel_lost;        /* what `watch` lost, as far as counted */
     uint64_t told[LOSS_COUNT];   /* losses that were logged */
-    struct process_facts facts;  /* the watching thread's, as are the next two */
-    struct process_lives lives;
-    uint64_t unswept; /* sightings since what is gone was looked for */
 
     pthread_mutex_t lock; /* guards what follows */
     struct process_cache cache;
@@ -53,113 +39,14 @@ static const char *const event_types[] = {
 
 /* ---- in the watching thread ---- */
 
-#define KTHREADD 2 /* whose children are the kernel's own threads */
-
-/* Reads a process that lives, and remembers it. */
-static void learn(struct process *process, pid_t pid)
-{
-    procfs_read(process->proc_fd, pid, &process->facts);
-    process_lives_put(&process->lives, &process->facts);
-}
-
-static bool is_gone(void *self, uint32_t pid)
-{
-    const struct process *process = self;
-    char name[16];
-    snprintf(name, sizeof(name), "%u", pid);
-    return faccessat(process->proc_fd, name, F_OK, 0) != 0;
-}
-
-/* Where ends were lost, what is remembered may be of the dead. */
-static void sweep(struct process *process)
-{
-    process->unswept++;
-    if (!process_lives_full(&process->lives) || process->unswept < PROCESS_LIVES_MAX)
-        return;
-    process_lives_sweep(&process->lives, is_gone, process);
-    process->unswept = 0;
-}
-
-/* The facts of a fork: its parent's. False: it is none of a program. */
-static bool take_fork(struct process *process, const struct process_sighting *sighting)
-{
-    uint32_t pid = (uint32_t)sighting->pid, parent = (uint32_t)sighting->parent;
-    const struct process_live *from = process_lives_find(&process->lives, parent);
-    if (sighting->parent == KTHREADD || (from != NULL && from->kernel_thread)) {
-        process_lives_put_kernel_thread(&process->lives, pid);
-        return false;
-    }
-    if (from == NULL && sighting->parent > 0)
-        learn(process, sighting->parent);
-    process_lives_fork(&process->lives, pid, parent);
-    process_lives_facts(process_lives_find(&process->lives, parent), pid, parent, &process->facts);
-    return true;
-}
-
-/* The facts of what has ended: what was remembered, or what the kernel keeps until its parent has
- * heard of it. */
-static bool take_exit(struct process *process, const struct process_sighting *sighting)
-{
-    uint32_t pid = (uint32_t)sighting->pid;
-    const struct process_live *live = process_lives_find(&process->lives, pid);
-    bool kernel_thread = live != NULL && live->kernel_thread;
-    if (live == NULL || (live->known == NULL && !kernel_thread))
-        procfs_read(process->proc_fd, sighting->pid, &process->facts);
-    else
-        process_lives_facts(live, pid, live->parent, &process->facts);
-    process_lives_remove(&process->lives, pid);
-    return !kernel_thread;
-}
-
-/* Remembers what runs before the first is told. */
-static void begin(void *self)
+static void keep(
+    void *self, const struct process_sighting *sighting, const struct process_facts *facts)
 {
     struct process *process = self;
-    process_lives_done(&process->lives);
-    if (process_watch_events(process->watch) == PROCESS_EVENT_BIT(PROCESS_EXEC))
-        return; /* nothing will be asked of it */
-    DIR *directory = opendir(process->proc_dir);
-    if (directory == NULL)
-        return;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        uint64_t pid;
-        struct process_stat stat;
-        if (!span_u64(span_of(entry->d_name), INT32_MAX, &pid) || pid == 0 ||
-            !procfs_stat(process->proc_fd, (pid_t)pid, &stat))
-            continue;
-        if (stat.kernel_thread)
-            process_lives_put_kernel_thread(&process->lives, (uint32_t)pid);
-        else
-            learn(process, (pid_t)pid);
-    }
-    closedir(directory);
-}
-
-/* Keeps what was seen. */
-static void keep(void *self, const struct process_sighting *sighting)
-{
-    struct process *process = self;
-    int64_t now_us = clock_wall_us(process->clock);
-    bool exec = sighting->type == PROCESS_EXEC, wanted = true;
-    if (exec && !collector_admit(process->gate, 1)) {
-        process_lives_remove(&process->lives, (uint32_t)sighting->pid); /* it is another now */
-        return;
-    }
-    if (sighting->type == PROCESS_FORK)
-        wanted = take_fork(process, sighting);
-    else if (sighting->type == PROCESS_EXIT)
-        wanted = take_exit(process, sighting);
-    else if (process_watch_events(process->watch) == PROCESS_EVENT_BIT(PROCESS_EXEC))
-        procfs_read(process->proc_fd, sighting->pid, &process->facts);
-    else
-        learn(process, sighting->pid);
-    sweep(process);
-    if (!wanted || (!exec && !collector_admit(process->gate, 1)))
-        return;
-
+    int64_t when_us = clock_wall_us(process->clock) - sighting->age_us;
     pthread_mutex_lock(&process->lock);
     process->seen++;
-    if (process_cache_add(&process->cache, now_us, sighting, &process->facts,
+    if (process_cache_add(&process->cache, when_us, sighting, facts,
             &process->lost[LOSS_CACHE_BOUND]) != ERR_NONE)
         process->lost[LOSS_MEMORY]++;
     pthread_mutex_unlock(&process->lock);
@@ -195,7 +82,6 @@ static void stop(void *state)
     process_watch_stop(process->watch);
     count_kernel_losses(process);
     process_watch_free(process->watch);
-    process_lives_done(&process->lives);
     process->watch = NULL;
     process->kernel_lost = 0;
 }
@@ -209,48 +95,24 @@ static unsigned events_of(const struct settings *settings)
     return events;
 }
 
-/* Whether what watches now also does for other settings. */
-static bool watch_serves(
-    const struct process *process, unsigned events, enum process_mode mode, int64_t interval_us)
+static enum err plan_watch(
+    struct process *process, const struct process_watch_plan *plan, struct why *why)
 {
-    if (process->watch == NULL || process_watch_events(process->watch) != events)
-        return false;
-    if (process_watch_is_netlink(process->watch))
-        return mode != PROCESS_MODE_POLLING;
-    /* Who turns to Auto wants netlink tried. */
-    return interval_us == process_watch_interval_us(process->watch) &&
-           (mode == process->mode || mode == PROCESS_MODE_POLLING);
-}
-
-/* The new watch is open before the old one ends: a process that starts in that very moment may be
- * seen twice, but is not missed. */
-static enum err change_watch(struct process *process, unsigned events, enum process_mode mode,
-    int64_t interval_us, struct why *why)
-{
-    const struct process_watch_options options = {.mode = mode,
-        .interval_us = interval_us,
-        .proc_dir = process->proc_dir,
-        .gate = process->gate,
-        .events = events,
-        .begin = begin,
-        .seen = keep,
-        .self = process};
-    struct process_watch *watch;
-    enum err err = process_watch_new(&options, &watch, why);
-    if (err != ERR_NONE)
-        return err;
-    stop(process);
-    process->watch = watch;
-    process_watch_go(watch);
-    return ERR_NONE;
+    if (process->watch != NULL)
+        return process_watch_change(process->watch, plan, why);
+    const struct process_watch_options options = {
+        .proc_dir = process->proc_dir, .gate = process->gate, .seen = keep, .self = process};
+    return process_watch_new(&options, plan, &process->watch, why);
 }
 
 static enum err start(
     void *state, const struct settings *settings, const char **ret_field, struct why *why)
 {
     struct process *process = state;
-    enum process_mode mode = (enum process_mode)settings_int(settings, SETTING_PROCESS_MODE);
-    int64_t interval_us = settings_int(settings, SETTING_PROCESS_POLLING_INTERVAL);
+    const struct process_watch_plan plan = {
+        .mode = (enum process_mode)settings_int(settings, SETTING_PROCESS_MODE),
+        .interval_us = settings_int(settings, SETTING_PROCESS_POLLING_INTERVAL),
+        .events = events_of(settings)};
     size_t bound = (size_t)settings_int(settings, SETTING_PROCESS_CACHE_SIZE);
     size_t old_bound = process->cache.entries_max;
     enum err err = ERR_NONE;
@@ -260,9 +122,7 @@ static enum err start(
         err = set_bound(process, bound);
     if (err != ERR_NONE)
         return fail(err, why, "%s", err_row(err)->text);
-    unsigned events = events_of(settings);
-    if (!watch_serves(process, events, mode, interval_us))
-        err = change_watch(process, events, mode, interval_us, why);
+    err = plan_watch(process, &plan, why);
     if (err == ERR_REFUSED)
         *ret_field = setting_row(SETTING_PROCESS_MODE)->name;
     /* A smaller bound drops entries, so it comes when nothing can fail any more. Where the table
@@ -271,7 +131,6 @@ static enum err start(
         (void)!set_bound(process, old_bound);
     if (err != ERR_NONE)
         return err;
-    process->mode = mode;
     if (bound < old_bound)
         (void)!set_bound(process, bound);
     return ERR_NONE;
@@ -433,8 +292,6 @@ static void process_free(void *state)
     stop(process);
     process_cache_done(&process->cache);
     pthread_mutex_destroy(&process->lock);
-    if (process->proc_fd >= 0)
-        close(process->proc_fd);
     mem_free(process);
 }
 
@@ -455,12 +312,6 @@ static enum err process_new(
     process->etc_dir = options->etc_dir;
     process->proc_dir = options->proc_dir;
     process_cache_init(&process->cache, (uint64_t)options->random() << 32 | options->random());
-    process->proc_fd = open(options->proc_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (process->proc_fd < 0) {
-        enum err err = fail(ERR_IO, why, "%s: %s", options->proc_dir, strerror(errno));
-        process_free(process);
-        return err;
-    }
     *ret_state = process;
     return ERR_NONE;
 }

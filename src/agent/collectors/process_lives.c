@@ -78,7 +78,7 @@ static struct process_live *renew(struct process_lives *lives, uint32_t pid)
     } else {
         release(lives, live->known);
     }
-    *live = (struct process_live){.pid = pid};
+    *live = (struct process_live){.pid = pid, .born = lives->noted++};
     return live;
 }
 
@@ -91,12 +91,19 @@ static struct span put(char **at, const char *bytes, size_t len)
     return copy;
 }
 
-void process_lives_put(struct process_lives *lives, const struct process_facts *facts)
+void process_lives_put(
+    struct process_lives *lives, const struct process_facts *facts, bool executed)
 {
+    const struct process_live *before = process_lives_find(lives, facts->process_id);
+    uint32_t born = before == NULL ? lives->noted : before->born;
     struct process_live *live = renew(lives, facts->process_id);
     if (live == NULL)
         return;
+    live->born = born; /* a new program, but the same process */
     live->parent = facts->parent_process_id;
+    live->identity_known = facts->identity_known;
+    live->user_id = facts->user_id;
+    live->executed = executed;
     size_t size = sizeof(*live->known) + facts->command_line_len + facts->executable_len;
     if (lives->bytes + size > PROCESS_LIVES_BYTES_MAX)
         return;
@@ -105,8 +112,6 @@ void process_lives_put(struct process_lives *lives, const struct process_facts *
         return;
     char *at = known->bytes;
     known->references = 1;
-    known->identity_known = facts->identity_known;
-    known->user_id = facts->user_id;
     known->state = facts->state;
     known->command_line = put(&at, facts->command_line, facts->command_line_len);
     known->executable = put(&at, facts->executable, facts->executable_len);
@@ -124,6 +129,8 @@ void process_lives_fork(struct process_lives *lives, uint32_t pid, uint32_t pare
     if (from == NULL)
         return;
     live->kernel_thread = from->kernel_thread;
+    live->identity_known = from->identity_known;
+    live->user_id = from->user_id;
     live->known = from->known;
     if (live->known != NULL)
         live->known->references++;
@@ -136,12 +143,30 @@ void process_lives_put_kernel_thread(struct process_lives *lives, uint32_t pid)
         live->kernel_thread = true;
 }
 
+void process_lives_set_counted(struct process_lives *lives, uint32_t pid)
+{
+    if (process_lives_find(lives, pid) != NULL)
+        place_of(lives, pid)->counted = true;
+}
+
+void process_lives_set_user(struct process_lives *lives, uint32_t pid, uint32_t user_id)
+{
+    if (process_lives_find(lives, pid) != NULL)
+        place_of(lives, pid)->user_id = user_id;
+}
+
 const struct process_live *process_lives_find(const struct process_lives *lives, uint32_t pid)
 {
     if (lives->place_count == 0 || pid == 0)
         return NULL;
     const struct process_live *live = place_of(lives, pid);
     return live->pid == 0 ? NULL : live;
+}
+
+bool process_lives_has_parent(const struct process_lives *lives, const struct process_live *live)
+{
+    const struct process_live *parent = process_lives_find(lives, live->parent);
+    return parent != NULL && (int32_t)(live->born - parent->born) > 0;
 }
 
 void process_lives_remove(struct process_lives *lives, uint32_t pid)
@@ -185,8 +210,8 @@ void process_lives_facts(
     const struct process_known *known = live == NULL ? NULL : live->known;
     ret_facts->process_id = pid;
     ret_facts->parent_process_id = parent;
-    ret_facts->identity_known = known != NULL && known->identity_known;
-    ret_facts->user_id = ret_facts->identity_known ? known->user_id : 0;
+    ret_facts->identity_known = live != NULL && live->identity_known;
+    ret_facts->user_id = ret_facts->identity_known ? live->user_id : 0;
     ret_facts->state = known == NULL ? COMMAND_LINE_GONE : known->state;
     ret_facts->command_line_len = known == NULL ? 0 : known->command_line.len;
     ret_facts->executable_len = known == NULL ? 0 : known->executable.len;

@@ -18,8 +18,6 @@
 /* What processes are known by; shared. */
 struct process_known {
     uint32_t references;
-    bool identity_known;
-    uint32_t user_id;
     enum command_line_state state;
     struct span command_line;
     struct span executable;
@@ -29,7 +27,12 @@ struct process_known {
 struct process_live {
     uint32_t pid; /* 0: a free place */
     uint32_t parent;
+    uint32_t user_id;
+    uint32_t born; /* which one it was to be noted, modulo 2^32 */
     bool kernel_thread;
+    bool identity_known; /* whether the user is */
+    bool executed;       /* it was noted for what it runs itself, not for what it was forked from */
+    bool counted;        /* it was found, and neither its fork nor its program was told */
     struct process_known *known; /* NULL: not known */
 };
 
@@ -38,19 +41,27 @@ struct process_lives {
     size_t place_count;          /* a power of two */
     size_t count;
     size_t bytes; /* of what is known */
+    uint32_t noted;
 };
 
 void process_lives_done(struct process_lives *lives); /* empty afterwards */
 
 /* Notes a process, in place of what its pid had been before. */
-void process_lives_put(struct process_lives *lives, const struct process_facts *facts);
+void process_lives_put(
+    struct process_lives *lives, const struct process_facts *facts, bool executed);
 /* Notes one that is what its parent is. */
 void process_lives_fork(struct process_lives *lives, uint32_t pid, uint32_t parent);
 void process_lives_put_kernel_thread(struct process_lives *lives, uint32_t pid);
+/* Notes that it was only found. */
+void process_lives_set_counted(struct process_lives *lives, uint32_t pid);
+/* Notes that it is another user's now. */
+void process_lives_set_user(struct process_lives *lives, uint32_t pid, uint32_t user_id);
 
 /* NULL: not known. Until the next change. */
 const struct process_live *process_lives_find(const struct process_lives *lives, uint32_t pid);
 void process_lives_remove(struct process_lives *lives, uint32_t pid);
+/* Whether what is noted as its parent still lives, and the pid is not another's by now. */
+bool process_lives_has_parent(const struct process_lives *lives, const struct process_live *live);
 
 /* Forgets all for which `is_gone` holds: their ends were not told. */
 void process_lives_sweep(

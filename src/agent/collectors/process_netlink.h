@@ -3,7 +3,7 @@
  * The kernel's process connector (netlink): one message at every fork, exec, exit and more. A
  * filter in the kernel keeps only what is wanted, and nothing of threads, before the receive buffer
  * is charged; what then finds no room there is counted by the kernel for this very socket
- * (SO_MEMINFO). So losses are exact, and count what was wanted only. The sequence numbers of the
+ * (SO_MEMINFO). So losses are exact, and count what was let through only. The sequence numbers of the
  * messages could not tell that: they count events of every kind, by processor, and the kind of a
  * missing one is unknown.
  *
@@ -36,24 +36,33 @@ enum err process_netlink_open(int buffer_bytes, unsigned events,
     struct process_netlink **ret_netlink, struct why *why) MUST_USE;
 void process_netlink_close(struct process_netlink *netlink); /* NULL is fine */
 
+/* Lets other types through from now on; what waits to be read stays. False: for want of memory all
+ * is as before. */
+bool process_netlink_set_events(struct process_netlink *netlink, unsigned events) MUST_USE;
+
 /* For poll(). */
 int process_netlink_fd(const struct process_netlink *netlink);
 
 /*
  * For poll() as well: wakes for the start of a program alone, which must be looked at before it
  * ends, while forks and ends may wait for company. Each wake-up costs more than what it is for.
- * What wakes it is also read by process_netlink_read(); process_netlink_hush() takes it away from
- * here, before that. -1: there is none, as where nothing else is wanted.
+ * What wakes it is also read by process_netlink_read(), which silences it. -1: there is none, as
+ * where nothing else is wanted.
  */
 int process_netlink_bell_fd(const struct process_netlink *netlink);
-void process_netlink_hush(struct process_netlink *netlink);
+
+/* Whether each change of a process's user is told (PROCESS_NEW_USER), in time for the program that
+ * it starts next. Where it is not, a PROCESS_GAP comes first. */
+bool process_netlink_tells_users(const struct process_netlink *netlink);
 
 #define PROCESS_NETLINK_BATCH 64u
 
 /* Reads what is there, without waiting, and calls `seen` for each. Returns after one batch, so that
- * the caller can look elsewhere, how many messages that were: where they are fewer than a batch,
- * there are no more. */
+ * the caller can look elsewhere, how many messages that were. */
 size_t process_netlink_read(struct process_netlink *netlink, process_seen *seen, void *self);
+
+/* Whether there was more to read than one batch, or a program started meanwhile. */
+bool process_netlink_has_more(const struct process_netlink *netlink);
 
 /* How many of them the kernel had to drop since the open, modulo 2^32. */
 uint32_t process_netlink_lost(const struct process_netlink *netlink);
@@ -69,6 +78,8 @@ struct process_message {
     int32_t process_id; /* of the process, not of the thread; of a fork, of the new one */
     int32_t parent_id;  /* of a fork */
     uint32_t exit_status;
+    uint32_t user_id;     /* of a change of it */
+    uint64_t happened_ns; /* mono */
 };
 
 /* Takes the next message of the connector from a datagram; others are skipped. False: there is no

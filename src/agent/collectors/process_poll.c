@@ -78,8 +78,9 @@ static enum err list(struct process_poll *poll)
     return ERR_NONE;
 }
 
-/* Looks after which a program without a command line is told all the same: a few have none. */
-#define PATIENCE 8u
+/* Looks after which what may be a program without a command line is told all the same: a few have
+ * none, and without rights one cannot be told from a program that starts in this very moment. */
+#define PATIENCE 64u
 
 /* Whether to read once more what has not called exec yet: at the 1st, 2nd, 4th, 8th … look, so that
  * workers which never do cost nothing. */
@@ -140,7 +141,8 @@ static bool update(struct process_poll *poll, const struct life *known, struct l
     if (life->told || !stat.executed)
         return true;
     bool ended = stat.state == 'Z' || stat.state == 'X';
-    if (!ended && looks < PATIENCE && procfs_is_starting(dirfd(poll->directory), life->pid))
+    if (!ended && !stat.has_arguments && looks < PATIENCE &&
+        procfs_is_starting(dirfd(poll->directory), life->pid))
         return true;
     life->told = true;
     tell(PROCESS_EXEC, life->pid, 0, seen, self);
@@ -167,6 +169,31 @@ static void compare(struct process_poll *poll, process_seen *seen, void *self)
     struct lives previous = poll->known;
     poll->known = poll->found;
     poll->found = previous;
+}
+
+void process_poll_review(struct process_poll *poll,
+    struct process_poll_known (*known)(void *self, pid_t pid), void *self)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < poll->known.count; i++) {
+        struct life life = poll->known.items[i];
+        struct process_poll_known of = known(self, life.pid);
+        if (!of.lives)
+            continue;
+        life.told = life.told && (of.executed || life.kernel_thread);
+        life.looks = 0;
+        poll->known.items[kept++] = life;
+    }
+    poll->known.count = kept;
+}
+
+void process_poll_hurry(struct process_poll *poll)
+{
+    for (size_t i = 0; i < poll->known.count; i++) {
+        struct life *life = &poll->known.items[i];
+        if (!life->told && life->looks < PATIENCE)
+            life->looks = 0;
+    }
 }
 
 enum err process_poll_look(struct process_poll *poll, process_seen *seen, void *self)

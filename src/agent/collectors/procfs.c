@@ -3,31 +3,54 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 /* include/linux/sched.h */
 #define PF_FORKNOEXEC 0x00000040u
 #define PF_KTHREAD 0x00200000u
 
-/* Reads from the start of a file until `size` or its end; -1 on failure, with errno. */
+/* "PID/NAME", below /proc. */
+struct path {
+    char text[32];
+    size_t name_at;
+};
+
+static void path_begin(struct path *ret_path, pid_t pid)
+{
+    char digits[12];
+    size_t count = 0, at = 0;
+    must(pid >= 0);
+    for (unsigned rest = (unsigned)pid; rest > 0 || count == 0; rest /= 10)
+        digits[count++] = (char)('0' + rest % 10);
+    while (count > 0)
+        ret_path->text[at++] = digits[--count];
+    ret_path->text[at++] = '/';
+    ret_path->name_at = at;
+}
+
+static const char *path_to(struct path *path, const char *name)
+{
+    size_t size = strlen(name) + 1;
+    must(path->name_at + size <= sizeof(path->text));
+    memcpy(path->text + path->name_at, name, size);
+    return path->text;
+}
+
+/* Reads from the start of a file, at most `size`, in one call: what /proc has of a process comes
+ * whole, or as much as there is room for. -1 on failure, with errno. */
 static ssize_t read_at(int dir_fd, const char *name, char *ret_bytes, size_t size)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    size_t len = 0;
     ssize_t got;
-    do {
-        got = read(fd, ret_bytes + len, size - len);
-        if (got > 0)
-            len += (size_t)got;
-    } while ((got > 0 && len < size) || (got < 0 && errno == EINTR));
+    do
+        got = read(fd, ret_bytes, size);
+    while (got < 0 && errno == EINTR);
     int saved = errno;
     close(fd);
     errno = saved;
-    /* The first page may be had although the process ended before the second. */
-    return got < 0 && len == 0 ? -1 : (ssize_t)len;
+    return got;
 }
 
 static bool next_u64(struct span *rest, uint64_t *ret_value)
@@ -38,6 +61,16 @@ static bool next_u64(struct span *rest, uint64_t *ret_value)
             return false;
     } while (part.len == 0);
     return span_u64(span_trim(part), UINT64_MAX, ret_value);
+}
+
+/* Whether arg_end, field 49, is set (arg_start is a moment before); `rest` begins at 23. */
+static bool has_arguments(struct span rest)
+{
+    struct span part;
+    for (unsigned field = 23; field <= 49; field++)
+        if (!span_cut(&rest, ' ', &part))
+            return false;
+    return part.len > 0 && !span_is(part, "0");
 }
 
 bool procfs_parse_stat(struct span text, struct process_stat *ret_stat)
@@ -73,23 +106,26 @@ bool procfs_parse_stat(struct span text, struct process_stat *ret_stat)
         } else if (field == 22)
             stat.start_ticks = value;
     }
+    stat.has_arguments = has_arguments(rest);
     *ret_stat = stat;
     return true;
 }
 
 bool procfs_stat(int proc_fd, pid_t pid, struct process_stat *ret_stat)
 {
-    char path[32], text[1024];
-    snprintf(path, sizeof(path), "%d/stat", (int)pid);
-    ssize_t len = read_at(proc_fd, path, text, sizeof(text));
+    char text[1024];
+    struct path path;
+    path_begin(&path, pid);
+    ssize_t len = read_at(proc_fd, path_to(&path, "stat"), text, sizeof(text));
     return len > 0 && procfs_parse_stat((struct span){text, (size_t)len}, ret_stat);
 }
 
 bool procfs_is_starting(int proc_fd, pid_t pid)
 {
-    char path[32], byte;
-    snprintf(path, sizeof(path), "%d/cmdline", (int)pid);
-    return read_at(proc_fd, path, &byte, 1) == 0;
+    char byte;
+    struct path path;
+    path_begin(&path, pid);
+    return read_at(proc_fd, path_to(&path, "cmdline"), &byte, 1) == 0;
 }
 
 /* The first number after the name of a line, such as "Uid:\t0\t0\t0\t0". */
@@ -133,10 +169,10 @@ static enum command_line_state state_of_errno(void)
 }
 
 /* Returns whether nothing at all was there: even an empty argument is a byte. */
-static bool read_command_line(int dir_fd, struct process_facts *facts)
+static bool read_command_line(int proc_fd, struct path *path, struct process_facts *facts)
 {
     char bytes[PROCESS_COMMAND_LINE_MAX + 2]; /* room for the last NUL, and for one too many */
-    ssize_t got = read_at(dir_fd, "cmdline", bytes, sizeof(bytes));
+    ssize_t got = read_at(proc_fd, path_to(path, "cmdline"), bytes, sizeof(bytes));
     if (got < 0) {
         facts->state = state_of_errno();
         return false;
@@ -154,10 +190,33 @@ static bool read_command_line(int dir_fd, struct process_facts *facts)
     return got == 0;
 }
 
-static void read_identity(int dir_fd, struct process_facts *facts)
+static void begin(struct process_facts *facts, pid_t pid)
+{
+    facts->process_id = (uint32_t)pid;
+    facts->identity_known = false;
+    facts->parent_process_id = facts->user_id = 0;
+    facts->command_line_len = facts->executable_len = 0;
+}
+
+/* False: there is no trace of the process. */
+static bool read_program(int proc_fd, struct path *path, struct process_facts *facts)
+{
+    /* The command line first: it is the identity, and the first thing that goes. */
+    bool nothing = read_command_line(proc_fd, path, facts);
+    if (facts->state == COMMAND_LINE_GONE)
+        return false;
+    ssize_t len =
+        readlinkat(proc_fd, path_to(path, "exe"), facts->executable, sizeof(facts->executable));
+    facts->executable_len = len > 0 ? (size_t)len : 0;
+    if (nothing && len < 0 && errno == ENOENT)
+        facts->state = COMMAND_LINE_GONE; /* its memory is gone, and with it both */
+    return true;
+}
+
+static void read_identity(int proc_fd, struct path *path, struct process_facts *facts)
 {
     char text[1024];
-    ssize_t got = read_at(dir_fd, "status", text, sizeof(text));
+    ssize_t got = read_at(proc_fd, path_to(path, "status"), text, sizeof(text));
     struct process_status status;
     if (got < 0 || !procfs_parse_status((struct span){text, (size_t)got}, &status))
         return;
@@ -174,26 +233,32 @@ static void read_identity(int dir_fd, struct process_facts *facts)
 
 void procfs_read(int proc_fd, pid_t pid, struct process_facts *ret_facts)
 {
-    struct process_facts *facts = ret_facts;
-    facts->process_id = (uint32_t)pid;
-    facts->identity_known = false;
-    facts->parent_process_id = facts->user_id = 0;
-    facts->command_line_len = facts->executable_len = 0;
+    struct path path;
+    path_begin(&path, pid);
+    begin(ret_facts, pid);
+    if (read_program(proc_fd, &path, ret_facts))
+        read_identity(proc_fd, &path, ret_facts);
+}
 
-    char name[16];
-    snprintf(name, sizeof(name), "%d", (int)pid);
-    /* One directory for all reads: a pid used again in between cannot mix two processes. */
-    int dir_fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0) {
-        facts->state = state_of_errno();
-        return;
-    }
-    /* The command line first: it is the identity, and the first thing that goes. */
-    bool nothing = read_command_line(dir_fd, facts);
-    ssize_t len = readlinkat(dir_fd, "exe", facts->executable, sizeof(facts->executable));
-    facts->executable_len = len > 0 ? (size_t)len : 0;
-    if (nothing && len < 0 && errno == ENOENT)
-        facts->state = COMMAND_LINE_GONE; /* its memory is gone, and with it both */
-    read_identity(dir_fd, facts);
-    close(dir_fd);
+void procfs_read_of_user(int proc_fd, pid_t pid, uint32_t parent_process_id, uint32_t user_id,
+    struct process_facts *ret_facts)
+{
+    struct path path;
+    path_begin(&path, pid);
+    begin(ret_facts, pid);
+    if (read_program(proc_fd, &path, ret_facts) && ret_facts->executable_len == 0)
+        read_identity(proc_fd, &path, ret_facts); /* for its name */
+    ret_facts->identity_known = true;
+    ret_facts->parent_process_id = parent_process_id;
+    ret_facts->user_id = user_id;
+}
+
+bool procfs_shows_all_users(int proc_fd)
+{
+    char text[128];
+    uint64_t first, shown_as, count;
+    ssize_t got = read_at(proc_fd, "self/uid_map", text, sizeof(text));
+    struct span rest = {text, got < 0 ? 0 : (size_t)got};
+    return next_u64(&rest, &first) && next_u64(&rest, &shown_as) && next_u64(&rest, &count) &&
+           first == 0 && shown_as == 0 && count == UINT32_MAX;
 }

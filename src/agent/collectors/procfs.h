@@ -38,12 +38,19 @@ struct process_facts {
 /* Reads a process; `proc_fd` is an open /proc. What cannot be known is empty. */
 void procfs_read(int proc_fd, pid_t pid, struct process_facts *ret_facts);
 
+/* The same where its parent and its user are known already: it costs half. */
+void procfs_read_of_user(int proc_fd, pid_t pid, uint32_t parent_process_id, uint32_t user_id,
+    struct process_facts *ret_facts);
+
 /* The part of /proc/PID/stat that tells one life of a pid from another. */
 struct process_stat {
     char state; /* 'Z': zombie */
     uint32_t parent_process_id;
     bool kernel_thread;
     bool executed; /* it has called exec since it was forked; before, it is its parent's copy */
+    /* It has a command line, even if that is empty; false also where we may not know. While a
+     * program starts, it has none yet. */
+    bool has_arguments;
     uint64_t start_ticks; /* since boot */
 };
 
@@ -52,6 +59,9 @@ bool procfs_stat(int proc_fd, pid_t pid, struct process_stat *ret_stat);
 
 /* Whether a program starts in this very moment: it has no command line yet. */
 bool procfs_is_starting(int proc_fd, pid_t pid);
+
+/* Whether users have the same numbers here as for the kernel: not in a user namespace. */
+bool procfs_shows_all_users(int proc_fd);
 
 /* The parsers, for bytes from anywhere. False: not of that form. */
 bool procfs_parse_stat(struct span text, struct process_stat *ret_stat);

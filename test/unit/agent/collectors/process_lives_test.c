@@ -20,7 +20,7 @@ static void put(uint32_t pid, const char *command_line)
         .parent_process_id = 1,
         .command_line_len = strlen(command_line)};
     memcpy(facts.command_line, command_line, facts.command_line_len);
-    process_lives_put(&lives, &facts);
+    process_lives_put(&lives, &facts, true);
 }
 
 static const char *command_line_of(uint32_t pid)
@@ -84,6 +84,39 @@ static void any_order_of_comings_and_goings_is_kept(void **state UNUSED)
     assert_int_equal(lives.count, count);
 }
 
+static void a_user_is_one_process_s_own_and_its_forks_after_that(void **state UNUSED)
+{
+    static const struct {
+        uint32_t pid;
+        uint32_t user_id;
+    } rows[] = {{10, 1000}, {11, 1000}, {12, 33}, {13, 33}};
+    put(10, "daemon");
+    process_lives_fork(&lives, 11, 10);
+    process_lives_fork(&lives, 12, 10);
+    process_lives_set_user(&lives, 12, 33);
+    process_lives_set_user(&lives, 99, 33); /* nobody */
+    process_lives_fork(&lives, 13, 12);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        process_lives_facts(process_lives_find(&lives, rows[i].pid), rows[i].pid, 1, &facts);
+        assert_true(facts.identity_known);
+        assert_int_equal(facts.user_id, rows[i].user_id);
+    }
+}
+
+static void a_parent_is_known_while_it_lives_and_not_by_its_pid_alone(void **state UNUSED)
+{
+    put(10, "sh");
+    process_lives_fork(&lives, 11, 10);
+    assert_true(process_lives_has_parent(&lives, process_lives_find(&lives, 11)));
+    put(10, "other"); /* the same process runs another program */
+    assert_true(process_lives_has_parent(&lives, process_lives_find(&lives, 11)));
+    process_lives_remove(&lives, 10);
+    assert_false(process_lives_has_parent(&lives, process_lives_find(&lives, 11)));
+    process_lives_fork(&lives, 10, 11); /* the pid comes again */
+    assert_false(process_lives_has_parent(&lives, process_lives_find(&lives, 11)));
+    assert_true(process_lives_has_parent(&lives, process_lives_find(&lives, 10)));
+}
+
 static bool is_odd(void *self UNUSED, uint32_t pid)
 {
     return pid % 2 == 1;
@@ -105,7 +138,7 @@ static void it_is_bounded_in_entries_and_bytes(void **state UNUSED)
     facts.state = COMMAND_LINE_COMPLETE;
     for (uint32_t pid = 1; pid <= 2000; pid++) {
         facts.process_id = pid;
-        process_lives_put(&lives, &facts);
+        process_lives_put(&lives, &facts, true);
     }
     assert_true(lives.bytes <= PROCESS_LIVES_BYTES_MAX);
 }
@@ -125,6 +158,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_fork_is_what_its_parent_was_then, teardown),
+        cmocka_unit_test_teardown(a_user_is_one_process_s_own_and_its_forks_after_that, teardown),
+        cmocka_unit_test_teardown(
+            a_parent_is_known_while_it_lives_and_not_by_its_pid_alone, teardown),
         cmocka_unit_test_teardown(any_order_of_comings_and_goings_is_kept, teardown),
         cmocka_unit_test_teardown(it_is_bounded_in_entries_and_bytes, teardown),
         cmocka_unit_test_teardown(without_memory_it_is_not_known, teardown),

@@ -213,7 +213,7 @@ static void a_program_that_never_has_one_is_told_after_a_while(void **state)
     add_process(f, 70, 5, 0);
     set_command_line(f, 70, "");
     size_t told = 0;
-    for (unsigned i = 0; i < 20; i++)
+    for (unsigned i = 0; i < 100; i++)
         told += look(f);
     assert_int_equal(told, 1);
 }

@@ -50,6 +50,37 @@ static void stat_is_read_whatever_the_process_calls_itself(void **state UNUSED)
     }
 }
 
+/* Field 49 is where the command line ends; without rights the kernel says 0. */
+static void whether_there_is_a_command_line_is_read(void **state UNUSED)
+{
+    static const char head[] = "7 (cat) R 5 7 5 34816 7 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765";
+    static const struct {
+        const char *tail;
+        bool has_arguments;
+    } rows[] = {
+        {" 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50",
+            true},
+        {" 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 0 50",
+            false},
+        {" 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48", false},
+        {" 23", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[512];
+        struct process_stat stat;
+        snprintf(text, sizeof(text), "%s%s", head, rows[i].tail);
+        assert_true(procfs_parse_stat(span_of(text), &stat));
+        assert_int_equal(stat.has_arguments, rows[i].has_arguments);
+        assert_int_equal(stat.start_ticks, 98765);
+    }
+    int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct process_stat own;
+    assert_true(procfs_stat(proc_fd, getpid(), &own));
+    assert_true(own.has_arguments);
+    close(proc_fd);
+}
+
 static void status_is_read_line_by_line(void **state UNUSED)
 {
     struct process_status status;
@@ -244,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stat_is_read_whatever_the_process_calls_itself),
+        cmocka_unit_test(whether_there_is_a_command_line_is_read),
         cmocka_unit_test(status_is_read_line_by_line),
         cmocka_unit_test(a_real_process_is_read),
         cmocka_unit_test(a_hostile_command_line_is_kept_within_its_bound),
