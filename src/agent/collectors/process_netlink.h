@@ -3,9 +3,9 @@
  * The kernel's process connector (netlink): one message at every fork, exec, exit and more. A
  * filter in the kernel keeps only what is wanted, and nothing of threads, before the receive buffer
  * is charged; what then finds no room there is counted by the kernel for this very socket
- * (SO_MEMINFO). So losses are exact, and count what was let through only. The sequence numbers of the
- * messages could not tell that: they count events of every kind, by processor, and the kind of a
- * missing one is unknown.
+ * (SO_MEMINFO). So losses are exact, and count what was let through only. The sequence numbers of
+ * the messages could not tell that: they count events of every kind, by processor, and the kind of
+ * a missing one is unknown.
  *
  * What is no process: a thread that ends, or is made. The first thread of a process stands for it,
  * so a process whose first thread ends before the others has ended here, and one that calls exec in
