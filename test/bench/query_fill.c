@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * query-fill: puts devices with a module each into the first hub of a data directory, for
- * test/bench/queries.mjs. One module in fifty has failed; every twin has three tags and a reported
- * section of about 2 KB.
+ * test/bench/query_table.mjs. One module in fifty has failed; every twin has three tags and a
+ * reported section of about 2 KB. Once the hub runs, "connect" has every third of them be
+ * connected.
  *
- *   query-fill DIRECTORY DEVICES
+ *   query-fill DIRECTORY DEVICES [connect]
  */
 #include "store_sqlite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <sqlite3.h>
 
 #define PART 5000
 
@@ -62,10 +65,8 @@ static enum err fill(struct store_job *job, struct store_txn *txn)
             .reported = {buf_span(&reported), SPAN_LIT("{}"), 1},
             .etag = 1,
             .version = 2};
-        struct identity identity = {.device_id = span_of(id),
-            .enabled = i % 20 != 0,
-            .connected = i % 3 == 0,
-            .iot_edge = i % 1000 == 0};
+        struct identity identity = {
+            .device_id = span_of(id), .enabled = i % 20 != 0, .iot_edge = i % 1000 == 0};
         err = add(txn, &identity, &twin);
         identity.module_id = SPAN_LIT("DefenderIotMicroAgent");
         if (err == ERR_NONE)
@@ -75,16 +76,39 @@ static enum err fill(struct store_job *job, struct store_txn *txn)
     return err;
 }
 
+/* Beside the hub that runs, which holds the store: it would begin with nobody connected. */
+static int connect(const char *directory)
+{
+    char path[4096];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof(path), "%s/" STORE_SQLITE_FILE, directory);
+    int code = sqlite3_open(path, &db);
+    if (code == SQLITE_OK)
+        code = sqlite3_busy_timeout(db, 60000);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db,
+            "UPDATE identity SET connected = 1 WHERE module_id > ''"
+            " AND CAST(substr(device_id, 6) AS INTEGER) % 3 = 0",
+            NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        fprintf(stderr, "query-fill: %s\n", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return code == SQLITE_OK ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct store *store = NULL;
     struct why why = {""};
     struct sqlite_options options = sqlite_options_default;
-    unsigned devices = argc == 3 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
-    if (devices == 0) {
-        fprintf(stderr, "query-fill DIRECTORY DEVICES\n");
+    unsigned devices = argc >= 3 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+    bool connects = argc == 4 && strcmp(argv[3], "connect") == 0;
+    if (devices == 0 || (argc > 3 && !connects)) {
+        fprintf(stderr, "query-fill DIRECTORY DEVICES [connect]\n");
         return 2;
     }
+    if (connects)
+        return connect(argv[1]);
     options.directory = argv[1];
     need(store_open_sqlite(&options, &store, &why) == ERR_NONE, "opening the store", &why);
     for (unsigned from = 0; from < devices; from += PART) {

@@ -5,8 +5,9 @@
 //   --rounds N   how many rounds (default 5)
 //   --peers N    idle connections (default 1000)
 //   --seconds N  how long agents are watched under load in each round (default 60)
-//   --only PART  hub, agent or fleet; the fleet is measured only if it is asked for
+//   --only PART  hub, agent, queries or fleet; the fleet is measured only if it is asked for
 //   --devices N  devices of the fleet (default 10000)
+//   --twins N    modules that queries are about (default 100,000)
 //   --write      puts the tables into docs/performance.md
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -20,6 +21,7 @@ import { Hub } from '../harness/hub.mjs';
 import { runProgram, temporaryFolder } from '../harness/programs.mjs';
 import { agentTable } from './agent_table.mjs';
 import { fleetTable } from './fleet.mjs';
+import { queryTables } from './query_table.mjs';
 import { hubPeers, Mosquitto, privateBytes, writePeers } from './servers.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -149,6 +151,7 @@ const tables = {};
 if (only === null || only === 'hub') tables.table = await hubTable();
 if (only === 'fleet') tables['fleet table'] = await fleetTable({ devices: option('devices', 10_000) });
 if (only === null || only === 'agent') tables['agent table'] = await agentTable({ rounds, seconds: option('seconds', 60) });
+if (only === null || only === 'queries') tables['query table'] = await queryTables({ rounds, twins: option('twins', 100_000) });
 console.log(Object.values(tables).join('\n\n'));
 
 if (process.argv.includes('--write')) {

@@ -263,9 +263,9 @@ enum err parser_check(struct parser *parser, struct query *query)
     }
     if (err != ERR_NONE)
         return err;
-    if (!narrow_condition(parser->arena, query))
+    if (!sieve_make(parser->arena, query))
         return ERR_MEMORY;
-    note_uses(query, query->where);
+    note_uses(query, query->rest);
     note_uses(query, query->groups);
     if (query->whole)
         query->uses |= QUERY_USES_TWIN | QUERY_USES_METADATA;
@@ -360,7 +360,7 @@ bool query_is_grouped(const struct query *query)
 
 bool query_is_counting(const struct query *query)
 {
-    if (!query->grouped || query->groups != NULL || query->where != NULL)
+    if (!query->grouped || query->groups != NULL)
         return false;
     for (const struct column *column = query->columns; column != NULL; column = column->next)
         if (column->value != NULL)
@@ -378,7 +378,27 @@ uint64_t query_top(const struct query *query)
     return query->top;
 }
 
-const struct query_narrow *query_narrow(const struct query *query)
+const struct query_sieve *query_sieve(const struct query *query)
 {
-    return &query->narrow;
+    return query->sieve;
+}
+
+struct span query_job_id(const struct query *query)
+{
+    return query->job_id;
+}
+
+struct span query_job_device_id(const struct query *query)
+{
+    return query->job_device_id;
+}
+
+bool query_is_sieved(const struct query *query)
+{
+    return query->rest == NULL;
+}
+
+const struct query_sieve *query_facet(const struct query *query)
+{
+    return query->facet;
 }

@@ -154,17 +154,29 @@ void eval_node(struct eval *eval, const struct node *node, struct query_value *r
     }
 }
 
-enum err query_matches(const struct query *query, const struct query_source *source,
-    struct arena *arena, bool *ret_matches)
+static enum err judge(const struct node *condition, const struct query_source *source,
+    struct arena *arena, bool *ret_truth)
 {
     struct eval eval = {.source = source, .arena = arena};
     struct query_value value = query_value_bool(true);
-    if (query->where != NULL)
-        eval_node(&eval, query->where, &value);
+    if (condition != NULL)
+        eval_node(&eval, condition, &value);
     if (eval.failed)
         return ERR_MEMORY;
-    *ret_matches = value.kind == VALUE_BOOL && value.truth;
+    *ret_truth = value.kind == VALUE_BOOL && value.truth;
     return ERR_NONE;
+}
+
+enum err query_matches(const struct query *query, const struct query_source *source,
+    struct arena *arena, bool *ret_matches)
+{
+    return judge(query->rest, source, arena, ret_matches);
+}
+
+enum err query_takes(const struct query *query, const struct query_source *source,
+    struct arena *arena, bool *ret_takes)
+{
+    return judge(query->where, source, arena, ret_takes);
 }
 
 /* Of columns with one name the last that has a value is shown. */

@@ -119,6 +119,14 @@ static enum err find_group(
 
 /* ---- adding -------------------------------------------------------------------------------- */
 
+static void write_key_part(struct query_value value, struct buf *key)
+{
+    if (value.kind == VALUE_NUMBER)
+        value.text = SPAN_NONE;
+    query_value_write(&value, key);
+    buf_add_byte(key, '\0');
+}
+
 static void write_key(const struct query *query, struct eval *eval, struct buf *key)
 {
     if (query->groups == NULL)
@@ -126,10 +134,7 @@ static void write_key(const struct query *query, struct eval *eval, struct buf *
     for (const struct node *node = query->groups->first; node != NULL; node = node->next) {
         struct query_value value;
         eval_node(eval, node, &value);
-        if (value.kind == VALUE_NUMBER)
-            value.text = SPAN_NONE;
-        query_value_write(&value, key);
-        buf_add_byte(key, '\0');
+        write_key_part(value, key);
     }
 }
 
@@ -198,13 +203,27 @@ enum err query_groups_add(struct query_groups *groups, const struct query_source
     return ERR_NONE;
 }
 
-enum err query_groups_count(struct query_groups *groups, uint64_t documents)
+static enum err count(
+    struct query_groups *groups, struct span key, uint64_t documents, struct why *why)
 {
     struct group *group = NULL;
-    enum err err = find_group(groups, SPAN_NONE, &group, NULL);
+    enum err err = find_group(groups, key, &group, why);
     for (size_t i = 0; i < groups->query->column_count && err == ERR_NONE; i++)
         group->tallies[i].count += documents;
     return err;
+}
+
+enum err query_groups_count(struct query_groups *groups, uint64_t documents)
+{
+    return count(groups, SPAN_NONE, documents, NULL);
+}
+
+enum err query_groups_count_of(struct query_groups *groups, const struct query_value *value,
+    uint64_t documents, struct why *why)
+{
+    AUTO(buf_done) struct buf key = BUF_EMPTY;
+    write_key_part(*value, &key);
+    return key.failed ? ERR_MEMORY : count(groups, buf_span(&key), documents, why);
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */

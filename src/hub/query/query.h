@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * IoT Hub's query language over twins and jobs (docs/reference/query-language.md). Pure: a text is
- * read to a tree and checked; the tree says what a store can narrow (query_narrow) and judges, cuts
- * and counts documents that it is shown through a query_source. Which documents those are, in what
- * order, and where a page ends, is the caller's.
+ * read to a tree and checked; the tree says what a store's indexes find (query_sieve) and judges,
+ * cuts and counts documents that it is shown through a query_source. Which documents those are, in
+ * what order, and where a page ends, is the caller's.
  *
- *   text --query_parse--> query --query_narrow--> what the store may leave out
+ *   text --query_parse--> query --query_sieve--> what the store's indexes find
  *                           |
  *   document (source) ------+--query_matches--> yes | no
  *                           +--query_write_row--> {"deviceId":…}          rows
@@ -73,34 +73,66 @@ unsigned query_uses(const struct query *query);
 uint64_t query_top(const struct query *query);
 
 /*
- * What a store may leave out unread: documents that do not fit every member. Where a condition is
- * said by these alone, query_matches() does not look at it again.
+ * What of a condition a store finds by its indexes: a tree. Every document that the condition takes
+ * passes the sieve; whether one that passes is taken says query_matches().
  */
-struct query_narrow {
-    const struct span *device_ids; /* one of these: bytewise order, none twice; NULL: any */
-    size_t device_id_count;
-    struct span device_from;  /* ids from this on; empty: any */
-    struct span device_below; /* and below this; empty: any */
-    struct span module_id;    /* empty: any */
-    int connected;            /* 0, 1; -1: any */
-    int enabled;
-    int iot_edge;
-    int latest_state;             /* 1 "success", 2 "failed"; -1: any */
-    struct span tag;              /* names, with dots between them; empty: none */
-    struct query_value tag_value; /* a boolean, number or string that the tag equals */
-    struct span job_id;           /* devices.jobs: of this job; empty: any */
-    struct span job_device_id;    /* likewise of this device, with its modules */
-    bool all;                     /* it says the whole condition */
+enum query_sieve_kind {
+    QUERY_SIEVE_ALL,       /* passes every part */
+    QUERY_SIEVE_ANY,       /* passes one; without parts: nothing does */
+    QUERY_SIEVE_DEVICES,   /* `ids`: bytewise order, none twice */
+    QUERY_SIEVE_RANGE,     /* device ids from `name` on (empty: the first) and below `below` (empty:
+                              any) */
+    QUERY_SIEVE_MODULE,    /* `name` */
+    QUERY_SIEVE_CONNECTED, /* `flag`: 0, 1 */
+    QUERY_SIEVE_ENABLED,
+    QUERY_SIEVE_EDGE,
+    QUERY_SIEVE_STATE,        /* `flag`: of enum query_state */
+    QUERY_SIEVE_TAG,          /* `name` with dots between the names; equals `value` */
+    QUERY_SIEVE_TAGGED,       /* has the tag `name` */
+    QUERY_SIEVE_CONFIGURATION /* `name`; `flag`: 0 "Targeted", 1 "Applied" */
 };
 
-const struct query_narrow *query_narrow(const struct query *query);
+/* Of a module's properties.reported.latest_state. */
+enum query_state { QUERY_STATE_NONE, QUERY_STATE_SUCCESS, QUERY_STATE_FAILED, QUERY_STATE_OTHER };
+
+struct query_sieve {
+    enum query_sieve_kind kind;
+    const struct query_sieve *first; /* parts */
+    const struct query_sieve *next;
+    const struct span *ids;
+    size_t count; /* of ids, or of parts */
+    struct span name;
+    struct span below;
+    int flag;
+    struct query_value value; /* a boolean, number or string */
+};
+
+/* NULL: the whole collection. */
+const struct query_sieve *query_sieve(const struct query *query);
+/* Of devices.jobs: the one job, and the one device, that are asked for; empty: any. */
+struct span query_job_id(const struct query *query);
+struct span query_job_device_id(const struct query *query);
+
+/* What passes the sieve, or is of that job and device, is taken, unseen. */
+bool query_is_sieved(const struct query *query);
+
+/*
+ * Of a query that only counts groups of what an index knows: what they are groups of, a flag, the
+ * names of modules (SIEVE_MODULE) or a tag. NULL: of no other query. Its sieve is NULL or one name
+ * of a module.
+ */
+const struct query_sieve *query_facet(const struct query *query);
 
 /* Longer strings are in no index of tags, and narrow nothing. */
 #define QUERY_TAG_BYTES 256
 
-/* Judges a document that fits the narrowing; `arena` is for this document's texts. ERR_MEMORY. */
+/* Judges a document that passed the sieve; `arena` is for this document's texts. ERR_MEMORY. */
 enum err query_matches(const struct query *query, const struct query_source *source,
     struct arena *arena, bool *ret_matches) MUST_USE;
+
+/* Judges any document of the collection. */
+enum err query_takes(const struct query *query, const struct query_source *source,
+    struct arena *arena, bool *ret_takes) MUST_USE;
 
 /* Writes the row of a document, an object: for queries that are neither whole nor grouped. */
 enum err query_write_row(const struct query *query, const struct query_source *source,
@@ -120,6 +152,10 @@ enum err query_groups_add(struct query_groups *groups, const struct query_source
 
 /* Counts documents unseen: for query_is_counting(). */
 enum err query_groups_count(struct query_groups *groups, uint64_t documents) MUST_USE;
+
+/* Counts documents of one value: for query_facet(). ERR_ARGUMENT: as in query_groups_add(). */
+enum err query_groups_count_of(struct query_groups *groups, const struct query_value *value,
+    uint64_t documents, struct why *why) MUST_USE;
 
 /* A place among the groups, which stand in the order of their keys: behind the first `skip` of
  * those that begin with `prefix`. Both 0 at the start. */

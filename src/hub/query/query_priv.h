@@ -5,7 +5,7 @@
  *   lexer.c    text -> tokens, each with its place
  *   parser.c   tokens -> tree; columns.c: the select list, and what fits together
  *   paths.c    the words of a path -> field and the names below it
- *   narrow.c   the condition -> what a store can leave out, and the rest
+ *   sieve.c    the condition -> what a store's indexes find, and the rest
  *   eval.c     tree and document -> value; functions.c: calls
  *   groups.c   documents -> groups -> rows
  */
@@ -173,9 +173,13 @@ struct query {
     uint64_t top;
     struct column *columns;
     size_t column_count;
-    struct node *where;  /* what narrow does not say; NULL: nothing */
+    struct node *where;  /* the condition; NULL: none */
+    struct node *rest;   /* what of it the sieve does not say; NULL: nothing */
     struct node *groups; /* a NODE_LIST of paths; NULL: none */
-    struct query_narrow narrow;
+    struct query_sieve *sieve;
+    struct query_sieve *facet;
+    struct span job_id;
+    struct span job_device_id;
     unsigned uses;
 };
 
@@ -210,8 +214,8 @@ enum err parser_groups(struct parser *parser, struct query *query) MUST_USE;
 /* Judges what only the whole says. */
 enum err parser_check(struct parser *parser, struct query *query) MUST_USE;
 
-/* Takes out of the condition what a store can do. False: no memory. */
-bool narrow_condition(struct arena *arena, struct query *query) MUST_USE;
+/* Finds what a store's indexes can do of the condition, and of GROUP BY. False: no memory. */
+bool sieve_make(struct arena *arena, struct query *query) MUST_USE;
 
 /* ---- evaluating ---------------------------------------------------------------------------- */
 

@@ -85,76 +85,6 @@ enum err configuration_metric_query(
 
 /* ---- whom a query takes ---------------------------------------------------------------------- */
 
-static bool flag_fits(int wanted, bool flag)
-{
-    return wanted < 0 || (wanted == 1) == flag;
-}
-
-static bool names_fit(const struct query_narrow *narrow, const struct identity *identity)
-{
-    bool found = narrow->device_ids == NULL;
-    for (size_t i = 0; !found && i < narrow->device_id_count; i++)
-        found = span_eq(narrow->device_ids[i], identity->device_id);
-    return found &&
-           (narrow->device_from.len == 0 ||
-               span_compare(identity->device_id, narrow->device_from) >= 0) &&
-           (narrow->device_below.len == 0 ||
-               span_compare(identity->device_id, narrow->device_below) < 0) &&
-           (narrow->module_id.len == 0 || span_eq(narrow->module_id, identity->module_id));
-}
-
-static enum err value_at(
-    struct arena *arena, struct span json, struct span path, struct query_value *ret_value)
-{
-    struct span names[16];
-    size_t count = 0;
-    while (span_cut(&path, '.', &names[count]))
-        if (++count == COUNT_OF(names))
-            break;
-    return query_value_at(arena, json, names, count, ret_value) ? ERR_NONE : ERR_MEMORY;
-}
-
-static enum err state_fits(
-    int wanted, const struct twin_doc *twin, struct arena *arena, bool *ret_fits)
-{
-    struct query_value state;
-    if (wanted < 0)
-        return ERR_NONE;
-    enum err err = value_at(arena, twin->reported.values, SPAN_LIT("latest_state"), &state);
-    if (err == ERR_NONE)
-        *ret_fits =
-            state.kind == VALUE_STRING && span_is(state.text, wanted == 1 ? "success" : "failed");
-    return err;
-}
-
-static enum err tag_fits(const struct query_narrow *narrow, const struct twin_doc *twin,
-    struct arena *arena, bool *ret_fits)
-{
-    struct query_value tag;
-    int order = 1;
-    if (narrow->tag.len == 0)
-        return ERR_NONE;
-    enum err err = value_at(arena, twin->tags, narrow->tag, &tag);
-    if (err == ERR_NONE)
-        *ret_fits = query_value_compare(&tag, &narrow->tag_value, &order) && order == 0;
-    return err;
-}
-
-/* What query_matches() takes for granted. */
-static enum err fits_narrow(const struct query_narrow *narrow, const struct identity *identity,
-    const struct twin_doc *twin, struct arena *arena, bool *ret_fits)
-{
-    *ret_fits = names_fit(narrow, identity) && flag_fits(narrow->connected, identity->connected) &&
-                flag_fits(narrow->enabled, identity->enabled) &&
-                flag_fits(narrow->iot_edge, identity->iot_edge);
-    enum err err = ERR_NONE;
-    if (*ret_fits)
-        err = state_fits(narrow->latest_state, twin, arena, ret_fits);
-    if (err == ERR_NONE && *ret_fits)
-        err = tag_fits(narrow, twin, arena, ret_fits);
-    return err;
-}
-
 enum err configuration_takes(const struct query *query, const struct identity *identity,
     const struct twin_doc *twin, struct arena *arena, bool *ret_takes)
 {
@@ -163,10 +93,7 @@ enum err configuration_takes(const struct query *query, const struct identity *i
     *ret_takes = false;
     if ((query_collection(query) == QUERY_MODULES) != is_module)
         return ERR_NONE;
-    enum err err = fits_narrow(query_narrow(query), identity, twin, arena, ret_takes);
-    if (err == ERR_NONE && *ret_takes)
-        err = query_matches(query, &document.source, arena, ret_takes);
-    return err;
+    return query_takes(query, &document.source, arena, ret_takes);
 }
 
 /* ---- reading the rows ------------------------------------------------------------------------ */

@@ -2,6 +2,7 @@
 #include "job_engine.h"
 
 #include "query_document.h"
+#include "query_scan.h"
 #include "twin_write.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -161,9 +162,11 @@ static enum err visit(void *self, const struct identity *identity, const struct 
 enum err job_page_run(struct store_job *job, struct store_txn *txn)
 {
     struct job_run *run = run_of(job);
-    struct twin_scan scan = query_scan_of(run->plan.condition);
+    struct twin_scan scan;
     arena_done(&run->page_arena);
     arena_init(&run->page_arena, 0);
+    if (!query_scan_of(&run->page_arena, run->plan.condition, &scan))
+        return ERR_MEMORY;
     run->matches = NULL;
     run->last_match = NULL;
     run->match_count = 0;

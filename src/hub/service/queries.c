@@ -18,6 +18,7 @@
 #include "job_document.h"
 #include "query.h"
 #include "query_document.h"
+#include "query_scan.h"
 #include "query_token.h"
 
 #define ITEMS_DEFAULT 100
@@ -35,6 +36,7 @@ struct query_work {
     uint64_t items;           /* of the page, at most */
     struct query_token place; /* where it begins */
     struct query_groups *groups;
+    struct twin_scan scan; /* of twins: what is looked at */
     struct buf rows;
     uint64_t count; /* rows that are written */
     char after[ID_BYTES];
@@ -124,6 +126,8 @@ enum err queries_prepare(struct rest *rest)
         err = rest_max_items(rest, ITEMS_DEFAULT, &work->items);
     if (err == ERR_NONE)
         err = read_place(rest, work);
+    if (err == ERR_NONE && !query_scan_of(rest->arena, work->query, &work->scan))
+        err = ERR_MEMORY;
     if (err == ERR_NONE && query_is_grouped(work->query)) {
         work->groups =
             query_groups_new(work->query, rest->arena, rest->service->options.limits.query.groups);
@@ -271,11 +275,20 @@ static enum err watch_time(struct query_work *work)
     return ERR_CANCELLED;
 }
 
+/* Of what is counted by its ids alone. */
+static enum err count_unseen(struct query_work *work, const struct identity *identity)
+{
+    enum err err = query_groups_count(work->groups, 1);
+    return err == ERR_NONE ? note_place(work, 0, identity->device_id, identity->module_id) : err;
+}
+
 static enum err visit(void *self, const struct identity *identity, const struct twin_doc *twin)
 {
     struct query_work *work = self;
     bool needs_twin = (query_uses(work->query) & QUERY_USES_TWIN) != 0;
-    enum err err = needs_twin && twin == NULL ? ERR_NONE : take_document(work, identity, twin);
+    enum err err = work->scan.only_ids          ? count_unseen(work, identity)
+                   : needs_twin && twin == NULL ? ERR_NONE
+                                                : take_document(work, identity, twin);
     return err == ERR_NONE ? watch_time(work) : err;
 }
 
@@ -308,14 +321,6 @@ static enum err visit_job(void *self, const struct device_job *job)
 
 /* ---- a slice -------------------------------------------------------------------------------- */
 
-static struct twin_scan scan_of(const struct query_work *work)
-{
-    struct twin_scan scan = query_scan_of(work->query);
-    scan.after = (struct span){work->after, work->after_len};
-    scan.after_module = (struct span){work->after_module, work->module_len};
-    return scan;
-}
-
 static void go_on(struct rest *rest)
 {
     rest_submit(rest);
@@ -326,20 +331,19 @@ static enum err walk(struct rest *rest, struct query_work *work)
     /* The visitor moves the place while the store still reads from it. */
     char after[ID_BYTES];
     char after_module[ID_BYTES];
-    const struct query_narrow *narrow = query_narrow(work->query);
     memcpy(after, work->after, ID_BYTES);
     memcpy(after_module, work->after_module, ID_BYTES);
     if (query_collection(work->query) == QUERY_JOBS) {
-        const struct device_job_range range = {.job_name = narrow->job_id,
-            .device_id = narrow->job_device_id,
+        const struct device_job_range range = {.job_name = query_job_id(work->query),
+            .device_id = query_job_device_id(work->query),
             .after_job = work->after_job,
             .after = {after, work->after_len},
             .after_module = {after_module, work->module_len}};
         return store_device_job_scan(rest->txn, rest->hub_id, &range, visit_job, work);
     }
-    struct twin_scan scan = scan_of(work);
-    scan.after.ptr = after;
-    scan.after_module.ptr = after_module;
+    struct twin_scan scan = work->scan;
+    scan.after = (struct span){after, work->after_len};
+    scan.after_module = (struct span){after_module, work->module_len};
     return store_twin_scan(rest->txn, rest->hub_id, &scan, visit, work);
 }
 
@@ -360,29 +364,42 @@ static enum err scan(struct rest *rest, struct query_work *work)
     return respond_page(rest, work, work->stop != STOP_NONE);
 }
 
-static enum err count(struct rest *rest, struct query_work *work)
+/* Asks the indexes for what they can count. `*ret_done`: nothing is left to be scanned. */
+static enum err count(struct rest *rest, struct query_work *work, bool *ret_done)
 {
     uint64_t found = 0;
-    struct twin_scan scan = scan_of(work);
-    enum err err = store_twin_count(rest->txn, rest->hub_id, &scan, &found);
-    if (err == ERR_NONE)
+    enum err err;
+    if (query_facet(work->query) != NULL) {
+        err = query_scan_facets(rest->txn, rest->hub_id, rest->arena, work->query, work->groups,
+            &work->scan.term, rest->why);
+        *ret_done = err == ERR_NONE && work->scan.term == NULL;
+        return err;
+    }
+    if (!query_is_counting(work->query) || !query_is_sieved(work->query))
+        return ERR_NONE;
+    work->scan.only_ids = true;
+    err = store_twin_count(rest->txn, rest->hub_id, &work->scan, ret_done, &found);
+    if (err == ERR_NONE && *ret_done)
         err = query_groups_count(work->groups, found);
-    if (err == ERR_NOT_FOUND)
-        return ERR_HUB_NOT_FOUND;
-    return err == ERR_NONE ? respond_groups(rest, work) : err;
+    return err == ERR_NOT_FOUND ? ERR_HUB_NOT_FOUND : err;
 }
 
 enum err queries_run(struct rest *rest)
 {
     struct query_work *work = rest->input;
     int64_t now = clock_mono_us(rest->service->options.clock);
-    if (!work->begun)
+    bool first = !work->begun;
+    bool done = false;
+    enum err err = ERR_NONE;
+    if (first)
         work->end_us = now + (int64_t)rest->service->options.limits.query.seconds * 1000000;
     work->begun = true;
     work->slice_us = now + SLICE_US;
     if (work->place.left == 0)
         return respond_rows(rest, work, NULL);
-    if (query_is_counting(work->query) && query_narrow(work->query)->all)
-        return count(rest, work);
-    return scan(rest, work);
+    if (first && query_is_grouped(work->query))
+        err = count(rest, work, &done);
+    if (err == ERR_NONE && done)
+        return respond_groups(rest, work);
+    return err == ERR_NONE ? scan(rest, work) : err;
 }

@@ -84,7 +84,7 @@ static bool of_identity(const struct identity *identity, enum query_field field,
     case QUERY_LAST_ACTIVITY_TIME:
         return put_time(arena, identity->last_activity_us, ret_value);
     case QUERY_MESSAGE_COUNT:
-        *ret_value = query_value_number(0);
+        *ret_value = query_value_number((double)identity->messages);
         return true;
     case QUERY_AUTHENTICATION_TYPE:
         return put_text(arena, auth_name(identity->auth), ret_value);
@@ -185,36 +185,4 @@ struct query_document query_document_of(
 {
     return (struct query_document){
         .source = {.field = field_of}, .identity = identity, .twin = twin};
-}
-
-static struct tag_match tag_of(const struct query_narrow *narrow)
-{
-    const struct query_value *value = &narrow->tag_value;
-    return (struct tag_match){.path = narrow->tag,
-        .kind = value->kind == VALUE_BOOL     ? TAG_BOOL
-                : value->kind == VALUE_NUMBER ? TAG_NUMBER
-                                              : TAG_STRING,
-        .truth = value->truth,
-        .number = value->number,
-        .text = value->kind == VALUE_STRING ? value->text : SPAN_NONE};
-}
-
-struct twin_scan query_scan_of(const struct query *query)
-{
-    const struct query_narrow *narrow = query_narrow(query);
-    unsigned uses = query_uses(query);
-    return (struct twin_scan){.modules = query_collection(query) == QUERY_MODULES,
-        .device_ids = narrow->device_ids,
-        .device_id_count = narrow->device_id_count,
-        .device_from = narrow->device_from,
-        .device_below = narrow->device_below,
-        .module_id = narrow->module_id,
-        .connected = narrow->connected,
-        .enabled = narrow->enabled,
-        .iot_edge = narrow->iot_edge,
-        .latest_state = narrow->latest_state,
-        .tag = tag_of(narrow),
-        .limit = SIZE_MAX,
-        .with_twins = (uses & QUERY_USES_TWIN) != 0,
-        .with_metadata = (uses & QUERY_USES_METADATA) != 0};
 }

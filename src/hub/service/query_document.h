@@ -16,7 +16,4 @@ struct query_document {
 struct query_document query_document_of(
     const struct identity *identity, const struct twin_doc *twin);
 
-/* What a store may leave out of a scan for a query: everything from the first on. */
-struct twin_scan query_scan_of(const struct query *query);
-
 #endif

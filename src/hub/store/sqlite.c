@@ -568,6 +568,7 @@ static const struct store_driver driver = {
     .device_total = sqlite_device_total,
     .twin_scan = sqlite_twin_scan,
     .twin_count = sqlite_twin_count,
+    .twin_facets = sqlite_twin_facets,
     .event_append = sqlite_event_append,
     .event_read = sqlite_event_read,
     .event_next = sqlite_event_next,

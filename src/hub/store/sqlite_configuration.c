@@ -103,16 +103,6 @@ static enum err leave(struct store_txn *txn, int64_t identity)
     return query_change(&query, NULL);
 }
 
-static enum err enter(
-    struct store_txn *txn, int64_t hub_id, int64_t identity, struct span configurations)
-{
-    AUTO(query_done) struct query query = query_open(txn, SQL_CONFIGURATION_ENTER);
-    query_put_int(&query, hub_id);
-    query_put_int(&query, identity);
-    query_put_text(&query, configurations);
-    return query_change(&query, NULL);
-}
-
 enum err sqlite_configuration_target(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, struct span configurations)
 {
@@ -125,9 +115,15 @@ enum err sqlite_configuration_target(struct store_txn *txn, int64_t hub_id, stru
         return err;
     int64_t identity = query_int(&row);
     err = leave(txn, identity);
-    if (err == ERR_NONE && configurations.len > 0)
-        err = enter(txn, hub_id, identity, configurations);
-    return err;
+    if (err != ERR_NONE || configurations.len == 0)
+        return err;
+    AUTO(query_done) struct query query = query_open(txn, SQL_CONFIGURATION_ENTER);
+    query_put_int(&query, hub_id);
+    query_put_int(&query, identity);
+    query_put_text(&query, device_id);
+    query_put_text(&query, module_id);
+    query_put_text(&query, configurations);
+    return query_change(&query, NULL);
 }
 
 enum err sqlite_configuration_count(struct store_txn *txn, int64_t hub_id, struct span id,
@@ -136,11 +132,15 @@ enum err sqlite_configuration_count(struct store_txn *txn, int64_t hub_id, struc
     AUTO(query_done) struct query query = query_open(txn, SQL_CONFIGURATION_TARGETS);
     query_put_int(&query, hub_id);
     query_put_text(&query, id);
+    struct configuration_targets targets = {0};
     enum err err = query_row(&query);
-    if (err != ERR_NONE)
+    if (err == ERR_NONE) {
+        targets.targeted = (uint64_t)query_int(&query);
+        targets.applied = (uint64_t)query_int(&query);
+    }
+    if (err != ERR_NONE && err != ERR_NOT_FOUND)
         return err;
-    ret_targets->targeted = (uint64_t)query_int(&query);
-    ret_targets->applied = (uint64_t)query_int(&query);
+    *ret_targets = targets;
     return ERR_NONE;
 }
 

@@ -246,11 +246,55 @@ enum err sqlite_device_total(
 
 enum err sqlite_twin_scan(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
     identity_visitor *visit, void *self);
-enum err sqlite_twin_count(
-    struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan, uint64_t *ret_count);
+enum err sqlite_twin_count(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
+    bool *ret_known, uint64_t *ret_count);
+enum err sqlite_twin_facets(struct store_txn *txn, int64_t hub_id, bool modules,
+    enum scan_kind kind, struct span name, struct span module, facet_visitor *visit, void *self);
+/* What an entry's text in the index of tags says; false: of no form that it has. */
+bool sqlite_tag_parse(struct span value, struct tag_value *ret_tag) MUST_USE;
+
+/*
+ * sqlite_walk.c: walks through the ids that a term takes, in their order. Several walks make one:
+ * each says what it has next from a place on, and all go on from the furthest.
+ */
+struct walk;
+
+struct walk_range {
+    bool modules;
+    struct span from; /* the walk begins here */
+    struct span from_module;
+    struct span below; /* device ids below this */
+};
+
+struct walk_key {
+    struct span device_id;
+    struct span module_id;
+    int64_t identity; /* the row's number */
+};
+
+/* NULL: no memory. `module` is the one name of modules, or empty. What is given must live as long
+ * as the walk, which lives in the arena. */
+struct walk *sqlite_walk_new(struct store_txn *txn, struct arena *arena, int64_t hub_id,
+    const struct scan_term *term, const struct walk_range *range, struct span module) MUST_USE;
+void sqlite_walk_done(struct walk *walk);
+/* The next; ERR_NOT_FOUND behind the last. What it says lives until the next call. */
+enum err sqlite_walk_next(struct walk *walk, struct walk_key *ret_key) MUST_USE;
+
+/* What one index answers of a term: how it is asked. */
+struct scan_question {
+    enum sql list;
+    enum sql count;
+    enum sql facets;
+};
+
+/* NULL: no index knows such terms. */
+const struct scan_question *sqlite_scan_question(enum scan_kind kind, bool modules);
+/* Puts ?1 to ?8 of the questions, as far as the one that is asked has them. */
+enum err sqlite_scan_put(struct query *query, int64_t hub_id, const struct scan_term *term,
+    const struct walk_range *range, struct span module, struct buf *tag, size_t limit) MUST_USE;
 
 /* sqlite_tag.c: the index of tags. */
-enum err sqlite_tag_format(struct buf *out, const struct tag_match *tag) MUST_USE;
+enum err sqlite_tag_format(struct buf *out, const struct tag_value *tag) MUST_USE;
 /* Puts the tags of an identity, all of them, in place of those that it had. */
 enum err sqlite_tag_put(struct store_txn *txn, int64_t hub_id, struct span device_id,
     struct span module_id, struct span tags) MUST_USE;

@@ -6,7 +6,8 @@
 /* "GEML" in the file's header: tells our databases from others, also for file(1). */
 #define APPLICATION_ID 0x47454D4C
 
-#define STEP_OF_TAGS 7
+/* The index of tags is filled by the newest step that says what stands in it. */
+#define STEP_OF_TAGS 12
 
 struct schema_step {
     int number;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index of tags: a row for each boolean, number and short string at the end of a path. The
- * value is a text that says its kind, "s:north", "n:4.5", "b:true": equal values have equal texts,
- * whatever the spelling of a number.
+ * The index of tags: a row for each path. The value is a text that says its kind, "s:north",
+ * "n:4.5", "b:true": equal values have equal texts, whatever the spelling of a number. It is empty
+ * for what is looked up by its path alone: objects, arrays and long strings.
  */
 #include "sqlite_priv.h"
 
 #include "json.h"
 
-enum err sqlite_tag_format(struct buf *out, const struct tag_match *tag)
+#include <stdlib.h>
+
+enum err sqlite_tag_format(struct buf *out, const struct tag_value *tag)
 {
     switch (tag->kind) {
     case TAG_BOOL:
@@ -22,8 +24,33 @@ enum err sqlite_tag_format(struct buf *out, const struct tag_match *tag)
         buf_add_text(out, "s:");
         buf_add(out, tag->text);
         break;
+    case TAG_OTHER:
+        break;
     }
     return out->failed ? ERR_MEMORY : ERR_NONE;
+}
+
+bool sqlite_tag_parse(struct span value, struct tag_value *ret_tag)
+{
+    struct tag_value tag = {.kind = TAG_OTHER};
+    char digits[40];
+    char *end = digits;
+    if (value.len >= 2) {
+        tag.text = span_from(value, 2);
+        tag.truth = span_is(tag.text, "true");
+        tag.kind = value.ptr[0] == 'b' ? TAG_BOOL : value.ptr[0] == 'n' ? TAG_NUMBER : TAG_STRING;
+    }
+    if (tag.kind == TAG_NUMBER) {
+        if (!span_copy(tag.text, digits, sizeof(digits)))
+            return false;
+        tag.number = strtod(digits, &end);
+    }
+    if (tag.kind == TAG_NUMBER && (end == digits || *end != '\0'))
+        return false;
+    if (tag.kind != TAG_STRING)
+        tag.text = SPAN_NONE;
+    *ret_tag = tag;
+    return true;
 }
 
 /* Whose tags are put. */
@@ -47,23 +74,19 @@ static enum err insert(const struct owner *owner, struct span path, struct span 
     return query_change(&query, NULL);
 }
 
-static bool is_indexed(const struct json *value, struct tag_match *tag)
+static struct tag_value value_of(const struct json *json)
 {
-    switch (value->kind) {
-    case JSON_BOOL:
-        tag->kind = TAG_BOOL;
-        tag->truth = value->truth;
-        return true;
-    case JSON_NUMBER:
-        tag->kind = TAG_NUMBER;
-        return json_double(value, &tag->number);
-    case JSON_STRING:
-        tag->kind = TAG_STRING;
-        tag->text = value->text;
-        return value->text.len <= TAG_TEXT_BYTES;
-    default:
-        return false;
+    struct tag_value tag = {.kind = TAG_OTHER};
+    if (json->kind == JSON_BOOL) {
+        tag.kind = TAG_BOOL;
+        tag.truth = json->truth;
+    } else if (json->kind == JSON_NUMBER && json_double(json, &tag.number)) {
+        tag.kind = TAG_NUMBER;
+    } else if (json->kind == JSON_STRING && json->text.len <= TAG_TEXT_BYTES) {
+        tag.kind = TAG_STRING;
+        tag.text = json->text;
     }
+    return tag;
 }
 
 static enum err insert_all(const struct owner *owner, const struct json *object, struct buf *path)
@@ -72,19 +95,17 @@ static enum err insert_all(const struct owner *owner, const struct json *object,
     enum err err = ERR_NONE;
     json_each (member, object) {
         AUTO(buf_done) struct buf value = BUF_EMPTY;
-        struct tag_match tag = {0};
+        const struct tag_value tag = value_of(member);
         path->len = len;
         buf_add_text(path, len == 0 ? "" : ".");
         buf_add(path, member->key);
         if (path->failed)
             return ERR_MEMORY;
-        if (member->kind == JSON_OBJECT) {
+        err = sqlite_tag_format(&value, &tag);
+        if (err == ERR_NONE)
+            err = insert(owner, buf_span(path), buf_span(&value));
+        if (err == ERR_NONE && member->kind == JSON_OBJECT)
             err = insert_all(owner, member, path);
-        } else if (is_indexed(member, &tag)) {
-            err = sqlite_tag_format(&value, &tag);
-            if (err == ERR_NONE)
-                err = insert(owner, buf_span(path), buf_span(&value));
-        }
         if (err != ERR_NONE)
             return err;
     }
@@ -139,7 +160,9 @@ enum err sqlite_tag_fill(struct store_txn *txn)
         owner.hub_id = query_int(&query);
         owner.device_id = query_span(&query);
         owner.module_id = query_span(&query);
-        err = put(&owner, query_span(&query));
+        err = drop(txn, owner.identity);
+        if (err == ERR_NONE)
+            err = put(&owner, query_span(&query));
         if (err != ERR_NONE)
             return err;
     }

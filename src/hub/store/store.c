@@ -436,15 +436,19 @@ enum err store_device_total(
 enum err store_twin_scan(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
     identity_visitor *visit, void *self)
 {
-    must(scan->tag.text.len <= TAG_TEXT_BYTES);
     return txn->driver->twin_scan(txn, hub_id, scan, visit, self);
 }
 
-enum err store_twin_count(
-    struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan, uint64_t *ret_count)
+enum err store_twin_count(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
+    bool *ret_known, uint64_t *ret_count)
 {
-    must(scan->tag.text.len <= TAG_TEXT_BYTES);
-    return txn->driver->twin_count(txn, hub_id, scan, ret_count);
+    return txn->driver->twin_count(txn, hub_id, scan, ret_known, ret_count);
+}
+
+enum err store_twin_facets(struct store_txn *txn, int64_t hub_id, bool modules, enum scan_kind kind,
+    struct span name, struct span module, facet_visitor *visit, void *self)
+{
+    return txn->driver->twin_facets(txn, hub_id, modules, kind, name, module, visit, self);
 }
 
 enum err store_event_append(

@@ -499,52 +499,6 @@ enum err store_device_table(struct store_txn *txn, int64_t hub_id, const struct 
 enum err store_device_total(struct store_txn *txn, int64_t hub_id, const struct device_range *range,
     uint64_t *ret_total) MUST_USE;
 
-/* ---- queries over twins ---------------------------------------------------------------------- */
-
-/* A tag, by the names that lead to it, and the boolean, number or string that it equals. */
-struct tag_match {
-    struct span path; /* "site.floor"; empty: no tag is asked about */
-    enum tag_kind { TAG_BOOL, TAG_NUMBER, TAG_STRING } kind;
-    bool truth;
-    double number;
-    struct span text; /* at most TAG_TEXT_BYTES */
-};
-
-/* Tags with longer strings are found by no tag_match. */
-#define TAG_TEXT_BYTES 256
-
-/* Which twins: those that fit every member. A flag is 0, 1 or -1 for any. */
-struct twin_scan {
-    bool modules;                  /* modules of all devices instead of devices */
-    const struct span *device_ids; /* of these devices, in bytewise order, none twice; NULL: any */
-    size_t device_id_count;
-    struct span device_from;  /* device ids from this on; empty: any */
-    struct span device_below; /* and below this, bytewise; empty: any */
-    struct span module_id;    /* modules: of this name; empty: any */
-    int connected;
-    int enabled;
-    int iot_edge;
-    int latest_state; /* modules: 1 "success", 2 "failed" in reported; -1: any */
-    struct tag_match tag;
-    /* Only what stands behind this device, or this device and module; empty: from the first. */
-    struct span after;
-    struct span after_module;
-    size_t limit;
-    bool with_twins;
-    bool with_metadata; /* without it, the metadata of the twins is not read: "{}" */
-};
-
-/*
- * Calls the visitor for each, in bytewise order of device and module id; what it is given lives for
- * the call. A visitor's error ends the walk and is returned. Where a device, a tag, a flag that is
- * set or `latest_state` is asked for, what does not fit is not walked through.
- */
-enum err store_twin_scan(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
-    identity_visitor *visit, void *self) MUST_USE;
-/* Counts them; `limit` and what is wanted of each are passed over. */
-enum err store_twin_count(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
-    uint64_t *ret_count) MUST_USE;
-
 /* ---- the event log -------------------------------------------------------------------------- */
 
 /* Who made an event; the numbers stand in the database. */

@@ -8,7 +8,7 @@
 #ifndef GEMEL_STORE_PRIV_H
 #define GEMEL_STORE_PRIV_H
 
-#include "store.h"
+#include "store_scan.h"
 #include "store_scheduled.h"
 
 #include <stdatomic.h>
@@ -187,8 +187,11 @@ struct store_driver {
 
     enum err (*twin_scan)(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
         identity_visitor *visit, void *self);
-    enum err (*twin_count)(
-        struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan, uint64_t *ret_count);
+    enum err (*twin_count)(struct store_txn *txn, int64_t hub_id, const struct twin_scan *scan,
+        bool *ret_known, uint64_t *ret_count);
+    enum err (*twin_facets)(struct store_txn *txn, int64_t hub_id, bool modules,
+        enum scan_kind kind, struct span name, struct span module, facet_visitor *visit,
+        void *self);
 
     enum err (*event_append)(
         struct store_txn *txn, int64_t hub_id, const struct event *event, uint64_t *ret_sequence);

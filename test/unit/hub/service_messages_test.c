@@ -69,7 +69,11 @@ static bool complete(const struct session *session, uint64_t sequence, bool rele
 static const char *count(void)
 {
     struct answer answer = ask("GET", "/devices/d?" V, NULL, NULL);
-    return member(&answer, "cloudToDeviceMessageCount");
+    struct answer queried = ask("POST", "/devices/query?" V,
+        "{\"query\":\"SELECT cloudToDeviceMessageCount FROM devices WHERE deviceId = 'd'\"}", NULL);
+    const char *count = member(&answer, "cloudToDeviceMessageCount");
+    assert_string_equal(count, member(&queried, "0.cloudToDeviceMessageCount"));
+    return count;
 }
 
 static void assert_feedback(size_t index, const char *id, const char *outcome)

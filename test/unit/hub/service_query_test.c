@@ -57,6 +57,38 @@ static void a_scan_of_many_slices_misses_and_repeats_nothing(void **state UNUSED
         arena_text(&world.arena, json_string_of(answer.json->last, "deviceId")), "d99");
 }
 
+static void what_indexes_count_is_what_a_scan_counts(void **state UNUSED)
+{
+    static const char *const tags[] = {"{\"t\":1}", "{\"t\":1.0}", "{\"t\":\"1\"}", "{\"t\":[1]}",
+        "{\"t\":{\"a\":1}}", "{\"t\":[1]}", "{\"t\":true}"};
+    char path[64];
+    char body[64];
+    make_many();
+    for (size_t i = 0; i < COUNT_OF(tags); i++) {
+        snprintf(path, sizeof(path), "/twins/d%02zu?" V, i);
+        snprintf(body, sizeof(body), "{\"tags\":%s}", tags[i]);
+        assert_int_equal(ask("PATCH", path, body, NULL).status, 200);
+    }
+    slow_down(20000);
+    struct answer answer = query(QUERY("SELECT COUNT() AS n FROM devices WHERE status = 'enabled' "
+                                       "AND connectionState = 'Disconnected'"));
+    assert_string_equal(answer.body, "[{\"n\":100}]");
+    answer = query(QUERY("SELECT COUNT() AS n FROM devices WHERE tags.t = 1 OR deviceId < 'd02' "
+                         "OR IS_DEFINED(tags.t.a)"));
+    assert_string_equal(answer.body, "[{\"n\":3}]");
+    answer = query(QUERY("SELECT status, COUNT() AS n FROM devices GROUP BY status"));
+    assert_string_equal(answer.body, "[{\"status\":\"enabled\",\"n\":100}]");
+    answer = query(QUERY("SELECT tags.t, COUNT() AS n FROM devices GROUP BY tags.t"));
+    assert_string_equal(answer.body,
+        "[{\"n\":93},{\"t\":\"1\",\"n\":1},{\"t\":1,\"n\":2},{\"t\":[1],\"n\":2},"
+        "{\"t\":true,\"n\":1},{\"t\":{\"a\":1},\"n\":1}]");
+    answer = query(QUERY("SELECT TOP 1 capabilities.iotEdge, COUNT() AS n FROM devices "
+                         "GROUP BY capabilities.iotEdge"));
+    assert_string_equal(answer.body, "[{\"iotEdge\":false,\"n\":100}]");
+    answer = query(QUERY("SELECT COUNT() AS n FROM devices.modules GROUP BY moduleId"));
+    assert_string_equal(answer.body, "[]");
+}
+
 static void a_page_that_takes_too_long_ends_early_and_a_count_is_refused(void **state UNUSED)
 {
     make_many();
@@ -94,7 +126,15 @@ static void the_bounds_of_a_query_are_settings(void **state UNUSED)
     make_device("a");
     make_device("b");
     assert_int_equal(query(QUERY("SELECT deviceId FROM devices GROUP BY deviceId")).status, 200);
+    for (int i = 0; i < 3; i++) {
+        char body[32];
+        snprintf(body, sizeof(body), "{\"tags\":{\"t\":%d}}", i);
+        assert_int_equal(
+            ask("PATCH", i == 0 ? "/twins/a?" V : "/twins/b?" V, body, NULL).status, 200);
+    }
+    assert_int_equal(query(QUERY("SELECT tags.t FROM devices GROUP BY tags.t")).status, 200);
     make_device("c");
+    assert_int_equal(query(QUERY("SELECT tags.t FROM devices GROUP BY tags.t")).status, 400);
     struct answer answer = query(QUERY("SELECT deviceId FROM devices GROUP BY deviceId"));
     assert_int_equal(answer.status, 400);
     assert_non_null(strstr(answer.body, "limits.query_groups"));
@@ -121,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_open, world_close)
         TEST(a_scan_of_many_slices_misses_and_repeats_nothing),
+        TEST(what_indexes_count_is_what_a_scan_counts),
         TEST(a_page_that_takes_too_long_ends_early_and_a_count_is_refused),
         TEST(too_many_at_once_are_told_to_wait),
         TEST(the_bounds_of_a_query_are_settings),
