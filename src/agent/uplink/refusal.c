@@ -8,21 +8,34 @@ static bool is_refusal(int code)
     return code >= 1 && code <= 5;
 }
 
+static void tell_time(int64_t wall_us, struct why *why)
+{
+    char text[CLOCK_TEXT_SIZE];
+    struct why so_far = *why;
+    why_set(why, "%s (it says %.19sZ)?", so_far.text, clock_format(wall_us, text));
+}
+
 /* Paho says nothing of a name that does not resolve. */
-static void say_no_connection(struct span host, const char *text, struct why *why)
+static void say_no_connection(struct span host, const char *text, int64_t wall_us, struct why *why)
 {
     static const struct {
         const char *said;
         const char *hint;
+        bool tell_time;
     } hints[] = {
         {"certificate verify failed",
-            "; is the CA of the hub in ca.pem of the configuration directory?"},
-        {"wrong version number", "; what answers there does not speak TLS: is the port right?"},
+            "; is the CA of the hub in ca.pem of the configuration directory, is its certificate "
+            "still "
+            "valid, and is this machine's clock right",
+            true},
+        {"wrong version number", "; what answers there does not speak TLS: is the port right?",
+            false},
         {"connect failure",
             "; does a hub answer there, does its certificate bear this name, and is "
-            "ca.pem, if there is one, a PEM file?"},
-        {"connect completion failure", "; it closed the connection before it answered"},
-        {"", ""},
+            "ca.pem, if there is one, a PEM file?",
+            false},
+        {"connect completion failure", "; it closed the connection before it answered", false},
+        {"", "", false},
     };
     size_t hint = 0;
     while (strstr(text, hints[hint].said) == NULL)
@@ -30,9 +43,12 @@ static void say_no_connection(struct span host, const char *text, struct why *wh
     why_set(why, "no connection to %.*s: %s%s", SPAN_ARG(host),
         text[0] == '\0' ? "no answer; does this name resolve, and does a hub answer there?" : text,
         hints[hint].hint);
+    if (hints[hint].tell_time)
+        tell_time(wall_us, why);
 }
 
-void refusal_of_module(const struct connstr *connstr, int code, const char *text, struct why *why)
+void refusal_of_module(
+    const struct connstr *connstr, int code, const char *text, int64_t wall_us, struct why *why)
 {
     static const char *const reasons[] = {
         [1] = "the hub does not speak MQTT 3.1.1",
@@ -47,10 +63,11 @@ void refusal_of_module(const struct connstr *connstr, int code, const char *text
         why_set(why, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
             SPAN_ARG(connstr->module_id), SPAN_ARG(connstr->host_name), reasons[code]);
     else
-        say_no_connection(connstr->host_name, text, why);
+        say_no_connection(connstr->host_name, text, wall_us, why);
 }
 
-void refusal_of_registration(struct span host, int code, const char *text, struct why *why)
+void refusal_of_registration(
+    struct span host, int code, const char *text, int64_t wall_us, struct why *why)
 {
     static const char advice[] =
         "refuses: check Provisioning_IdScope, Provisioning_RegistrationId and "
@@ -60,5 +77,5 @@ void refusal_of_registration(struct span host, int code, const char *text, struc
         why_set(why, "the provisioning service at %.*s %s", SPAN_ARG(host),
             code == 3 ? "is not available now" : advice);
     else
-        say_no_connection(host, text, why);
+        say_no_connection(host, text, wall_us, why);
 }

@@ -308,10 +308,11 @@ static void come_up(struct uplink *uplink)
 static void say_refused(struct uplink *uplink, int code, const char *text)
 {
     struct why why = {""};
+    int64_t wall_us = clock_wall_us(uplink->options.clock);
     if (uplink->registering)
-        refusal_of_registration(registration_host(uplink->registration), code, text, &why);
+        refusal_of_registration(registration_host(uplink->registration), code, text, wall_us, &why);
     else
-        refusal_of_module(&uplink->identity.connstr, code, text, &why);
+        refusal_of_module(&uplink->identity.connstr, code, text, wall_us, &why);
     note_error(uplink, "%s", why.text);
 }
 

@@ -408,6 +408,7 @@ static void a_failure_to_connect_says_where_to_look(void **state UNUSED)
         const char *hint;
     } rows[] = {
         {"TLS: certificate verify failed", "is the CA of the hub in ca.pem"},
+        {"TLS: certificate verify failed", "clock right (it says 20"},
         {"TLS: wrong version number", "is the port right"},
         {"TCP/TLS connect failure", "does its certificate bear this name"},
         {"TCP connect completion failure", "closed the connection before it answered"},
