@@ -113,3 +113,20 @@ test('what memory holds when the agent is killed is counted as unwritten', async
   assertBalanced(status);
   assert.equal(status.collectors.CustomEvent.lost.unwritten, 5);
 });
+
+test('on a disk that is read-only from the start it works from memory', async (t) => {
+  if (!mounted) { t.skip('no file system can be mounted here'); return; }
+  await agent.stop();
+  await hub.start();
+  const before = (await hub.events()).length;
+  for (const args of [['--bind', agent.stateDir, agent.stateDir], ['-o', 'remount,bind,ro', agent.stateDir]])
+    assert.equal((await runProgram('mount', args)).code, 0);
+  agent.start();
+  t.after(async () => {
+    await agent.stop();
+    await runProgram('umount', ['-l', agent.stateDir]);
+  });
+  assert.equal((await agent.judge({ Process_CacheSize: 321 })).Process_CacheSize, 321);
+  await until('events', async () => (await hub.events()).length > before);
+  assert.match(agent.program.output, /the disk takes nothing; until the next start messages wait in memory/);
+});

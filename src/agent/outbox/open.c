@@ -24,27 +24,64 @@ void close_dir(struct outbox *outbox)
     }
 }
 
+/* A disk that takes nothing (ERR_STORAGE_FULL) is told from a directory that cannot be. */
+static enum err dir_failed(const char *what, const char *dir, const char *name, struct why *why)
+{
+    bool takes_nothing = errno == ENOSPC || errno == EDQUOT || errno == EROFS;
+    return fail(takes_nothing ? ERR_STORAGE_FULL : ERR_IO, why, "%s %s%s: %s", what, dir, name,
+        strerror(errno));
+}
+
+/* What is read-only can be locked all the same. */
+static enum err lock_dir(struct outbox *outbox, struct why *why)
+{
+    const char *dir = outbox->options.dir;
+    enum err err = ERR_NONE;
+    outbox->lock_fd = openat(outbox->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (outbox->lock_fd < 0) {
+        err = dir_failed("opening", dir, "/lock", why);
+        outbox->lock_fd = openat(outbox->dir_fd, "lock", O_RDONLY | O_CLOEXEC);
+    }
+    if (outbox->lock_fd >= 0 && flock(outbox->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(errno == EWOULDBLOCK ? ERR_REFUSED : ERR_IO, why,
+            "%s is in use: another gemel-agent runs on this state directory", dir);
+    return err;
+}
+
 enum err open_dir(struct outbox *outbox, struct why *why)
 {
     const char *dir = outbox->options.dir;
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return fail(errno == ENOSPC ? ERR_STORAGE_FULL : ERR_IO, why, "making %s: %s", dir,
-            strerror(errno));
+        return dir_failed("making", dir, "", why);
     outbox->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (outbox->dir_fd < 0)
-        return fail(ERR_IO, why, "opening %s: %s", dir, strerror(errno));
-    outbox->lock_fd = openat(outbox->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (outbox->lock_fd < 0)
-        return fail(ERR_IO, why, "opening %s/lock: %s", dir, strerror(errno));
-    if (flock(outbox->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(errno == EWOULDBLOCK ? ERR_REFUSED : ERR_IO, why,
-            "%s is in use: another gemel-agent runs on this state directory", dir);
+        return dir_failed("opening", dir, "", why);
+    enum err err = lock_dir(outbox, why);
+    if (err != ERR_NONE)
+        return err;
     outbox->book.fd = openat(outbox->dir_fd, "ledger", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (outbox->book.fd < 0)
-        return fail(ERR_IO, why, "opening %s/ledger: %s", dir, strerror(errno));
+        return dir_failed("opening", dir, "/ledger", why);
     /* A full disk must not keep us from noting what it costs; if it is full already, so be it. */
     (void)posix_fallocate(outbox->book.fd, 0, BOOK_BYTES);
     return ERR_NONE;
+}
+
+/* Goes on without a directory, which the next start may find in order: what is in it is left as it
+ * is. Only the lock is kept. */
+static void do_without_dir(struct outbox *outbox, const char *reason)
+{
+    int lock_fd = outbox->lock_fd;
+    outbox->lock_fd = -1;
+    close_dir(outbox);
+    outbox->lock_fd = lock_fd;
+    outbox->homeless = outbox->disk_failing = true;
+    outbox->end_sequence = outbox->head_sequence = 1;
+    ledger_init(&outbox->ledger);
+    log_error(PART,
+        "the disk takes nothing; until the next start messages wait in memory, up to %" PRIu64
+        " bytes: %s",
+        outbox->options.memory_bytes, reason);
 }
 
 static enum err find_segments(struct outbox *outbox, struct why *why)
@@ -273,12 +310,18 @@ enum err outbox_open(
     if (outbox->options.memory_bytes == 0)
         outbox->options.memory_bytes = OUTBOX_MEMORY_BYTES_DEFAULT;
     outbox->clock_offset_us = clock_wall_us(options->clock) - clock_mono_us(options->clock);
-    enum err err = open_dir(outbox, why);
+    struct why reason = {""};
+    enum err err = open_dir(outbox, &reason);
+    bool homeless = err == ERR_STORAGE_FULL;
+    if (homeless)
+        do_without_dir(outbox, reason.text);
+    else if (err != ERR_NONE)
+        err = fail(err, why, "%s", reason.text);
     if (err == ERR_NONE)
         err = find_segments(outbox, why);
     if (err == ERR_NONE)
         err = scan_all(outbox, why);
-    if (err != ERR_NONE) {
+    if (err != ERR_NONE && !homeless) {
         outbox_close(outbox);
         return err;
     }
@@ -287,12 +330,23 @@ enum err outbox_open(
     return ERR_NONE;
 }
 
+/* What is in memory still goes with the process; the book says so already. */
+static void say_lost(const struct outbox *outbox)
+{
+    uint64_t lost = 0;
+    for (const struct segment *segment = outbox->oldest; segment != NULL; segment = segment->next)
+        lost += segment->in_memory ? segment->kept : 0;
+    if (lost > 0)
+        log_error(PART, "%" PRIu64 " messages that waited in memory are lost", lost);
+}
+
 void outbox_close(struct outbox *outbox)
 {
     if (outbox == NULL)
         return;
     if (outbox->opened)
         outbox_settle(outbox, true);
+    say_lost(outbox);
     outbox_sync(outbox);
     if (outbox->opened)
         book_sync(outbox);

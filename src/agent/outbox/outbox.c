@@ -191,6 +191,8 @@ static uint64_t drop_segment(struct outbox *outbox, enum fate fate)
 /* Whether the disk is to be tried: after a failure only now and then. */
 static bool may_try_disk(const struct outbox *outbox)
 {
+    if (outbox->homeless)
+        return false;
     return !outbox->disk_failing || clock_mono_us(outbox->options.clock) >= outbox->disk_due_us;
 }
 
@@ -385,7 +387,7 @@ enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
 int64_t outbox_settle(struct outbox *outbox, bool now)
 {
     struct why why = {""};
-    if (!outbox->disk_failing || outbox->dir_fd < 0 || is_gone(outbox))
+    if (!outbox->disk_failing || outbox->homeless || is_gone(outbox))
         return INT64_MAX;
     if (now || may_try_disk(outbox)) {
         enum err err = segments_to_disk(outbox, &why);

@@ -70,6 +70,7 @@ struct outbox {
     int64_t timeout_us;        /* 0: none */
     unsigned open_files;       /* of segments */
     bool opened;               /* and so may be written down */
+    bool homeless;             /* there was no directory to begin with: nothing is written */
     bool disk_failing;         /* what comes is kept in memory until the disk is tried again, at: */
     int64_t disk_due_us;
     bool unsynced;
