@@ -20,7 +20,8 @@ char *files_path(const char *dir, const char *name)
 
 enum err files_read(const char *path, size_t max_bytes, struct buf *body, struct why *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* A pipe in its place would keep the caller waiting for ever. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return fail(
             errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "reading %s: %s", path, strerror(errno));

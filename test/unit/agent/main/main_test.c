@@ -87,6 +87,7 @@ static void the_exit_code_says_what_happened(void **state UNUSED)
         {"collect Nothing", 2, "there are: SystemInformation"},
         {"collect --seconds soon Process", 2, "--seconds"},
         {"collect --config-dir . heartbeat", 0, "\"payload_type\": \"Heartbeat\""},
+        {"collect --config-dir pipe heartbeat", 0, "conf.json is ignored"},
         {"collect --config-dir . --seconds 0 Process", 0, "\"events\""},
         {"check", 2, "missing: FILE"},
         {"check a b", 2, "not expected: b"},
@@ -113,6 +114,10 @@ static void the_exit_code_says_what_happened(void **state UNUSED)
     write_file("x/connection_string.txt", "HostName=h");
     snprintf(path, sizeof(path), "%s/y", dir);
     assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/pipe", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/pipe/conf.json", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
     write_file("y/connection_string.txt",
         "HostName=localhost:9;DeviceId=d;ModuleId=m;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==");
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
