@@ -82,15 +82,27 @@ enum err url_decode_text(
     return ERR_NONE;
 }
 
-bool url_query_find(struct span query, const char *name, struct span *ret_value)
+typedef bool same_name(struct span a, struct span b);
+
+static bool find(struct span query, struct span name, same_name *same, struct span *ret_value)
 {
     struct span part;
     while (span_cut(&query, '&', &part)) {
         size_t equals = span_find(part, '=');
-        if (!span_is(span_first(part, equals), name))
+        if (!same(span_first(part, equals), name))
             continue;
         *ret_value = span_from(part, equals + 1);
         return true;
     }
     return false;
+}
+
+bool url_query_find(struct span query, const char *name, struct span *ret_value)
+{
+    return find(query, span_of(name), span_eq, ret_value);
+}
+
+bool url_query_find_nocase(struct span query, const char *name, struct span *ret_value)
+{
+    return find(query, span_of(name), span_eq_nocase, ret_value);
 }

@@ -23,5 +23,7 @@ enum err url_decode_text(
 /* Finds a parameter of a query string ("a=1&b=2", no '?'), its value still encoded; false if it is
  * not there. Names are compared exactly. A name without '=' gives the empty span. */
 bool url_query_find(struct span query, const char *name, struct span *ret_value);
+/* The same, in any case of the name, as HTTP services of Azure read theirs. */
+bool url_query_find_nocase(struct span query, const char *name, struct span *ret_value);
 
 #endif

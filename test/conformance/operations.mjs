@@ -48,7 +48,9 @@ export const SECTIONS = [
     ['Devices: create, read, update, delete, list', { 'conformance/registry': /device/ }],
     ['Modules', { 'conformance/registry': /module/ }],
     ['Every allowed id', { 'conformance/registry': /allowed character/, 'scenario/odd-names': ALL }],
-    ['Bulk operations', { 'conformance/registry': /bulk/ }],
+    ['Bulk operations', { 'conformance/registry': /bulk/, 'scenario/registry-by-hand': /bulk/ }],
+    ['Etags and If-Match', { 'conformance/registry': /etag/, 'scenario/registry-by-hand': /takes an etag/ }],
+    ['Edge capabilities and scopes', { 'scenario/registry-by-hand': /edge device has a scope/ }],
     ['Keys made anew', { 'scenario/import-and-export': /key made anew/ }],
     ['Export and import files, lists of twins, by `gemel`', { 'scenario/import-and-export': /exported|second run|az prints/ }],
     ['Statistics', { 'conformance/registry': /statistics/ }],
@@ -68,5 +70,7 @@ export const SECTIONS = [
   ['Provisioning (DPS)', [
     ['Registration over MQTT, MQTT over WebSocket and HTTPS: keys, groups, certificates', { 'conformance/provisioning': /register/, 'scenario/provisioning': ALL }],
     ['Enrollments: create, read, update, list, delete', { 'conformance/provisioning': /enrollments/ }],
+    ['Enrollments in bulk', { 'conformance/provisioning': /enrolls many/, 'scenario/registry-by-hand': /in bulk/ }],
+    ['Attestation by TPM, custom allocation', { 'scenario/registry-by-hand': /cannot be are refused/ }, 'refused with 400 and what is allowed'],
   ]],
 ];

@@ -152,3 +152,19 @@ test('enrollments are read, changed with their etag, listed and deleted', async 
   await enrollments.deleteIndividualEnrollment(second);
   await refusal(enrollments.getIndividualEnrollment(registrationId));
 });
+
+test('a service enrolls many at once, and hears of those that cannot be', async () => {
+  const ids = [newId('bulk-1'), newId('bulk-2')];
+  const all = ids.map((registrationId) => ({ registrationId, attestation: { type: 'symmetricKey' } }));
+  // The SDK's promise of this call is never kept, its callback is called.
+  const run = (mode, list) => new Promise((resolve, reject) => {
+    enrollments.runBulkEnrollmentOperation({ mode, enrollments: list }, (error, result) => (error ? reject(error) : resolve(result)));
+  });
+  assert.deepEqual(await run('create', all), { isSuccessful: true, errors: [] });
+  const again = await run('create', all.slice(0, 1));
+  assert.equal(again.isSuccessful, false);
+  assert.deepEqual(again.errors.map((e) => [e.registrationId, e.errorCode]), [[ids[0], 409201]]);
+  assert.equal((await run('update', all.map((e) => ({ ...e, provisioningStatus: 'disabled' })))).isSuccessful, true);
+  assert.equal((await enrollments.getIndividualEnrollment(ids[1])).responseBody.provisioningStatus, 'disabled');
+  assert.equal((await run('delete', all)).isSuccessful, true);
+});

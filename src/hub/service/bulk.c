@@ -62,6 +62,8 @@ static enum err read_item(struct rest *rest, const struct json *body, struct ite
         return fail(
             ERR_ARGUMENT, &item->why, "an item is %s, it must be an object", json_kind_name(body));
     item->body = body;
+    item->input.device_id = device_id; /* for the refusal */
+    item->input.module_id = module_id;
     item->mode = find_mode(body);
     if (item->mode == NULL)
         return fail(ERR_ARGUMENT, &item->why, "the importMode is not one that is known");
@@ -72,9 +74,11 @@ static enum err read_item(struct rest *rest, const struct json *body, struct ite
         err = identity_input_read(rest->arena, body, &item->input, &item->why);
     item->input.device_id = device_id;
     item->input.module_id = module_id;
-    if ((item->mode->flags & MODE_IF_MATCH) != 0)
-        item->match = match_of(
-            json_string_of(body, (item->mode->flags & MODE_TWIN) != 0 ? "twinETag" : "eTag"));
+    if ((item->mode->flags & MODE_IF_MATCH) != 0) {
+        bool of_twin = (item->mode->flags & MODE_TWIN) != 0;
+        item->match = match_of(json_string_of(body, of_twin ? "twinETag" : "eTag"));
+        item->match.given = true; /* no etag fits none */
+    }
     return err;
 }
 

@@ -442,7 +442,7 @@ enum err device_prepare_settle(struct rest *rest)
     struct span token = rest->device->token;
     if (!lock_token_read(match_of(token).etag, &settling->held))
         return fail(ERR_LOCK_LOST, rest->why, "\"%.*s\" is no token of a lock", SPAN_ARG(token));
-    settling->reject = url_query_find(rest->call->query, "reject", &reject) &&
+    settling->reject = url_query_find_nocase(rest->call->query, "reject", &reject) &&
                        !span_eq_nocase(reject, SPAN_LIT("false"));
     return ERR_NONE;
 }

@@ -153,7 +153,9 @@ static enum err take_attestation(struct rest *rest, enum enrollment_kind kind,
     if (span_is(type, "x509"))
         return take_certificates(rest, kind, given, before, attestation);
     return fail(ERR_ARGUMENT, rest->why,
-        "attestation.type is \"%.*s\", it must be symmetricKey or x509", SPAN_ARG(type));
+        span_is(type, "tpm") ? "attestation by %.*s is not offered, it must be symmetricKey or x509"
+                             : "attestation.type is \"%.*s\", it must be symmetricKey or x509",
+        SPAN_ARG(type));
 }
 
 /* ---- the rest of the document ---------------------------------------------------------------- */
@@ -177,12 +179,15 @@ static enum err take_members(struct rest *rest, const struct json *body, struct 
 static enum err check_choice(struct rest *rest, const struct json *document, const char *name,
     const char *const *choices, size_t count)
 {
+    AUTO(buf_done) struct buf all = BUF_EMPTY;
     struct span value = json_string_of(document, name);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (value.len == 0 || span_is(value, choices[i]))
             return ERR_NONE;
-    return fail(
-        ERR_ARGUMENT, rest->why, "%s is \"%.*s\", which is not offered", name, SPAN_ARG(value));
+        buf_add_format(&all, "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", choices[i]);
+    }
+    return fail(ERR_ARGUMENT, rest->why, "%s is \"%.*s\", which is not offered, it may be %s", name,
+        SPAN_ARG(value), all.failed ? "" : all.ptr);
 }
 
 static enum err check_choices(struct rest *rest, const struct json *document)

@@ -50,4 +50,26 @@ struct enrollee {
  */
 enum err enrollee_judge(struct rest *rest, struct enrollee *enrollee) MUST_USE;
 
+/* ---- enrollments.c: one of them, for single and bulk operations -------------------------------
+ */
+
+struct enrollment_change {
+    struct span id;
+    const struct json *body;
+    const struct match *match;
+    bool must_exist;
+    bool must_be_new;
+};
+
+/* What the path of the operation is about. */
+enum enrollment_kind enrollments_kind(const struct rest *rest);
+
+/* Makes or changes one. They check before they write. */
+enum err enrollments_store(struct rest *rest, const struct enrollment_change *change,
+    struct enrollment *ret_row, struct json **ret_document) MUST_USE;
+enum err enrollments_remove(struct rest *rest, struct span id, const struct match *match) MUST_USE;
+
+/* ERR_NOT_FOUND becomes what a client is told; any other error stays. */
+enum err enrollments_not_found(struct rest *rest, struct span id, enum err err) MUST_USE;
+
 #endif

@@ -4,27 +4,28 @@
 
 #include "provision.h"
 
-static enum enrollment_kind kind_of(const struct rest *rest)
+enum err enrollments_not_found(struct rest *rest, struct span id, enum err err)
+{
+    if (err != ERR_NOT_FOUND)
+        return err;
+    return fail(
+        ERR_ENROLLMENT_NOT_FOUND, rest->why, "the hub has no enrollment \"%.*s\"", SPAN_ARG(id));
+}
+
+enum enrollment_kind enrollments_kind(const struct rest *rest)
 {
     return span_starts(span_of(rest->operation->path), SPAN_LIT("/enrollmentGroups"))
                ? ENROLLMENT_GROUP
                : ENROLLMENT_INDIVIDUAL;
 }
 
-static enum err not_found(struct rest *rest, enum err err)
+/* ERR_NOT_FOUND, without a sentence. */
+static enum err get(struct rest *rest, struct span name, struct enrollment *ret_enrollment,
+    struct json **ret_document)
 {
-    if (err != ERR_NOT_FOUND)
-        return err;
-    return fail(ERR_ENROLLMENT_NOT_FOUND, rest->why, "the hub has no enrollment \"%.*s\"",
-        SPAN_ARG(rest->arguments[0]));
-}
-
-static enum err get(
-    struct rest *rest, struct enrollment *ret_enrollment, struct json **ret_document)
-{
-    struct span id = enrollment_id(rest->arena, rest->arguments[0]);
+    struct span id = enrollment_id(rest->arena, name);
     enum err err = store_enrollment_get(
-        rest->txn, rest->arena, rest->hub_id, kind_of(rest), id, ret_enrollment);
+        rest->txn, rest->arena, rest->hub_id, enrollments_kind(rest), id, ret_enrollment);
     if (err != ERR_NONE)
         return err;
     err = json_parse(rest->arena, ret_enrollment->document, 0, ret_document, rest->why);
@@ -109,11 +110,18 @@ static enum err respond(struct rest *rest, const struct enrollment *enrollment,
     return err == ERR_NONE ? respond_etag(rest, identity_etag(enrollment->etag, etag)) : err;
 }
 
+static enum err find(
+    struct rest *rest, struct enrollment *ret_enrollment, struct json **ret_document)
+{
+    enum err err = get(rest, rest->arguments[0], ret_enrollment, ret_document);
+    return enrollments_not_found(rest, rest->arguments[0], err);
+}
+
 enum err enrollments_get(struct rest *rest)
 {
     struct enrollment enrollment;
     struct json *document = NULL;
-    enum err err = not_found(rest, get(rest, &enrollment, &document));
+    enum err err = find(rest, &enrollment, &document);
     return err == ERR_NONE ? respond(rest, &enrollment, document, false) : err;
 }
 
@@ -122,7 +130,7 @@ enum err enrollments_attestation(struct rest *rest)
     struct enrollment enrollment;
     struct json *document = NULL;
     AUTO(buf_done) struct buf body = BUF_EMPTY;
-    enum err err = not_found(rest, get(rest, &enrollment, &document));
+    enum err err = find(rest, &enrollment, &document);
     if (err != ERR_NONE)
         return err;
     enrollment_write_attestation(rest->arena, document, true, &body);
@@ -133,7 +141,8 @@ enum err enrollments_attestation(struct rest *rest)
 
 enum err enrollments_prepare(struct rest *rest)
 {
-    const char *name = kind_of(rest) == ENROLLMENT_GROUP ? "enrollmentGroupId" : "registrationId";
+    const char *name =
+        enrollments_kind(rest) == ENROLLMENT_GROUP ? "enrollmentGroupId" : "registrationId";
     const struct json *id = json_find_text(rest->body, name);
     if (rest->body->kind != JSON_OBJECT)
         return fail(ERR_ARGUMENT, rest->why, "the body is %s, it must be an object",
@@ -171,44 +180,68 @@ static enum err put_document(
     return err;
 }
 
-enum err enrollments_put(struct rest *rest)
+enum err enrollments_store(struct rest *rest, const struct enrollment_change *change,
+    struct enrollment *ret_row, struct json **ret_document)
 {
     struct enrollment row = {.etag = 0};
     struct json *before = NULL;
     struct json *document = NULL;
     char etag[IDENTITY_ETAG_SIZE];
-    enum enrollment_kind kind = kind_of(rest);
-    enum err err = get(rest, &row, &before);
+    enum enrollment_kind kind = enrollments_kind(rest);
+    enum err err = get(rest, change->id, &row, &before);
+    if (err == ERR_NOT_FOUND && change->must_exist)
+        return enrollments_not_found(rest, change->id, err);
     if (err == ERR_NOT_FOUND) {
         row = (struct enrollment){.kind = kind,
-            .id = enrollment_id(rest->arena, rest->arguments[0]),
+            .id = enrollment_id(rest->arena, change->id),
             .created_us = now_us(rest->service)};
-        err = rest->match.given && !rest->match.any
+        err = change->match->given && !change->match->any
                   ? fail(ERR_PRECONDITION, rest->why, "there is no enrollment of that etag")
                   : check_room(rest, kind);
+    } else if (err == ERR_NONE && change->must_be_new) {
+        return fail(ERR_ENROLLMENT_EXISTS, rest->why, "the hub has an enrollment \"%.*s\" already",
+            SPAN_ARG(change->id));
     } else if (err == ERR_NONE) {
-        err = match_check(&rest->match, span_of(identity_etag(row.etag, etag)), rest->why);
+        err = match_check(change->match, span_of(identity_etag(row.etag, etag)), rest->why);
     }
     if (err == ERR_NONE)
-        err = enrollment_make(rest, kind, rest->body, before, &document);
+        err = enrollment_make(rest, kind, change->body, before, &document);
     if (err != ERR_NONE)
         return err;
     row.etag++;
     row.updated_us = now_us(rest->service);
     err = put_document(rest, &row, document);
+    *ret_row = row;
+    *ret_document = document;
+    return err;
+}
+
+enum err enrollments_put(struct rest *rest)
+{
+    struct enrollment row;
+    struct json *document;
+    const struct enrollment_change change = {
+        .id = rest->arguments[0], .body = rest->body, .match = &rest->match};
+    enum err err = enrollments_store(rest, &change, &row, &document);
     return err == ERR_NONE ? respond(rest, &row, document, true) : err;
 }
 
-enum err enrollments_delete(struct rest *rest)
+enum err enrollments_remove(struct rest *rest, struct span id, const struct match *match)
 {
     struct enrollment enrollment;
     struct json *document = NULL;
     char etag[IDENTITY_ETAG_SIZE];
-    enum err err = not_found(rest, get(rest, &enrollment, &document));
+    enum err err = enrollments_not_found(rest, id, get(rest, id, &enrollment, &document));
     if (err == ERR_NONE)
-        err = match_check(&rest->match, span_of(identity_etag(enrollment.etag, etag)), rest->why);
+        err = match_check(match, span_of(identity_etag(enrollment.etag, etag)), rest->why);
     if (err == ERR_NONE)
         err = store_enrollment_delete(rest->txn, rest->hub_id, enrollment.kind, enrollment.id);
+    return err;
+}
+
+enum err enrollments_delete(struct rest *rest)
+{
+    enum err err = enrollments_remove(rest, rest->arguments[0], &rest->match);
     return err == ERR_NONE ? respond_empty(rest, 204) : err;
 }
 
@@ -302,7 +335,7 @@ enum err enrollments_prepare_query(struct rest *rest)
 enum err enrollments_query(struct rest *rest)
 {
     struct page page;
-    enum enrollment_kind kind = kind_of(rest);
+    enum enrollment_kind kind = enrollments_kind(rest);
     enum err err = begin_page(rest, &page);
     if (err == ERR_NONE)
         err = store_enrollment_list(rest->txn, rest->hub_id, kind, rest->call->continuation,

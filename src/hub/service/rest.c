@@ -277,7 +277,7 @@ static bool is_api_version(struct span text)
 static enum err check_api_version(struct rest *rest, struct why *why)
 {
     struct span version;
-    if (!url_query_find(rest->call->query, "api-version", &version))
+    if (!url_query_find_nocase(rest->call->query, "api-version", &version))
         return fail(ERR_ARGUMENT, why, "the parameter api-version is missing");
     if (!is_api_version(version))
         return fail(ERR_ARGUMENT, why,
@@ -331,7 +331,7 @@ static enum err read_body(struct rest *rest, struct why *why)
 enum err rest_parameter(struct rest *rest, const char *name, struct span *ret_value)
 {
     struct span value;
-    if (!url_query_find(rest->call->query, name, &value)) {
+    if (!url_query_find_nocase(rest->call->query, name, &value)) {
         *ret_value = SPAN_NONE;
         return ERR_NONE;
     }
