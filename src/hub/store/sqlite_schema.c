@@ -7,7 +7,7 @@
 #define APPLICATION_ID 0x47454D4C
 
 /* The index of tags is filled by the newest step that says what stands in it. */
-#define STEP_OF_TAGS 12
+#define STEP_OF_TAGS 13
 
 struct schema_step {
     int number;
