@@ -165,6 +165,7 @@ static void a_search_for_what_is_rare_ends_and_goes_on(void **state)
 
 struct prune {
     int64_t before_us;
+    uint64_t keep;
     size_t limit;
     size_t dropped;
 };
@@ -172,7 +173,7 @@ struct prune {
 static enum err prune_entries(struct store_txn *txn, void *argument)
 {
     struct prune *prune = argument;
-    return store_audit_prune(txn, prune->before_us, prune->limit, &prune->dropped);
+    return store_audit_prune(txn, prune->before_us, prune->keep, prune->limit, &prune->dropped);
 }
 
 static void old_entries_are_dropped_and_numbers_never_come_back(void **state)
@@ -203,6 +204,28 @@ static void old_entries_are_dropped_and_numbers_never_come_back(void **state)
     assert_int_equal(reading.before, 0);
 }
 
+static void only_the_newest_are_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct prune prune = {.keep = 2, .limit = 2};
+    struct reading reading = {.range = everything};
+    assert_int_equal(in_write(fixture, prune_entries, &prune), ERR_NONE);
+    assert_int_equal(prune.dropped, 0);
+    for (int i = 0; i < 5; i++)
+        add_entry(fixture, 50 - i, "u", "", (const char *[]){"a", "b", "c", "d", "e"}[i]);
+    assert_int_equal(in_write(fixture, prune_entries, &prune), ERR_NONE);
+    assert_int_equal(prune.dropped, 2);
+    assert_int_equal(in_write(fixture, prune_entries, &prune), ERR_NONE);
+    assert_int_equal(prune.dropped, 1);
+    assert_int_equal(in_write(fixture, prune_entries, &prune), ERR_NONE);
+    assert_int_equal(prune.dropped, 0);
+    assert_int_equal(in_read(fixture, read_entries, &reading), ERR_NONE);
+    assert_string_equal(reading.targets, "d e ");
+    prune.keep = 0; /* any number */
+    assert_int_equal(in_write(fixture, prune_entries, &prune), ERR_NONE);
+    assert_int_equal(prune.dropped, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +233,7 @@ int main(void)
         cmocka_unit_test(what_is_asked_for_is_found_and_nothing_else),
         cmocka_unit_test(a_search_for_what_is_rare_ends_and_goes_on),
         cmocka_unit_test(old_entries_are_dropped_and_numbers_never_come_back),
+        cmocka_unit_test(only_the_newest_are_kept),
     };
     return run_for_every_backend("store audit", tests, COUNT_OF(tests));
 }

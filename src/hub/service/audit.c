@@ -53,10 +53,10 @@ enum err audit_write(struct rest *rest)
 enum err audit_prune(const struct service *service, struct store_txn *txn, bool *more)
 {
     size_t dropped = 0;
-    int64_t days = service->options.limits.access.audit_retention_days;
-    enum err err =
-        store_audit_prune(txn, now_us(service) - days * 86400000000, PRUNE_ITEMS, &dropped);
-    *more = *more || dropped == PRUNE_ITEMS;
+    const struct access_limits *limits = &service->options.limits.access;
+    int64_t before = now_us(service) - (int64_t)limits->audit_retention_days * 86400000000;
+    enum err err = store_audit_prune(txn, before, limits->audit_entries, PRUNE_ITEMS, &dropped);
+    *more = *more || dropped >= PRUNE_ITEMS;
     return err;
 }
 

@@ -69,6 +69,7 @@ const struct service_limits service_limits_default = {
             .delay_max_seconds = 300,
             .delay_forget_minutes = 60,
             .audit_retention_days = 365,
+            .audit_entries = 10000000,
             .audit_items = 1000,
         },
 };

@@ -39,6 +39,7 @@ struct access_limits {
     unsigned delay_max_seconds;    /* 300 */
     unsigned delay_forget_minutes; /* 60 */
     unsigned audit_retention_days; /* 365 */
+    uint64_t audit_entries;        /* 10,000,000; 0: any number */
     unsigned audit_items;          /* in a page: 1000 */
 };
 

@@ -139,15 +139,27 @@ enum err sqlite_audit_read(struct store_txn *txn, const struct audit_range *rang
     return ERR_NONE;
 }
 
-enum err sqlite_audit_prune(
-    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped)
+static enum err drop(
+    struct store_txn *txn, enum sql sql, int64_t bound, size_t limit, size_t *dropped)
 {
-    AUTO(query_done) struct query query = query_open(txn, SQL_AUDIT_PRUNE);
-    query_put_int(&query, before_us);
+    AUTO(query_done) struct query query = query_open(txn, sql);
+    query_put_int(&query, bound);
     query_put_int(&query, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
-    int64_t dropped = 0;
-    enum err err = query_change(&query, &dropped);
+    int64_t count = 0;
+    enum err err = query_change(&query, &count);
+    *dropped += (size_t)count;
+    return err;
+}
+
+enum err sqlite_audit_prune(
+    struct store_txn *txn, int64_t before_us, uint64_t keep, size_t limit, size_t *ret_dropped)
+{
+    size_t dropped = 0;
+    enum err err = drop(txn, SQL_AUDIT_PRUNE, before_us, limit, &dropped);
+    if (err == ERR_NONE && keep > 0)
+        err = drop(
+            txn, SQL_AUDIT_SHRINK, keep > INT64_MAX ? INT64_MAX : (int64_t)keep, limit, &dropped);
     if (err == ERR_NONE)
-        *ret_dropped = (size_t)dropped;
+        *ret_dropped = dropped;
     return err;
 }

@@ -105,7 +105,7 @@ enum err sqlite_audit_append(struct store_txn *txn, const struct audit_entry *en
 enum err sqlite_audit_read(struct store_txn *txn, const struct audit_range *range,
     audit_visitor *visit, void *self, uint64_t *ret_before);
 enum err sqlite_audit_prune(
-    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped);
+    struct store_txn *txn, int64_t before_us, uint64_t keep, size_t limit, size_t *ret_dropped);
 
 enum err sqlite_ca_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span name,
     struct ca_certificate *ret_certificate);

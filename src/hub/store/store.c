@@ -170,10 +170,10 @@ enum err store_audit_read(struct store_txn *txn, const struct audit_range *range
 }
 
 enum err store_audit_prune(
-    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped)
+    struct store_txn *txn, int64_t before_us, uint64_t keep, size_t limit, size_t *ret_dropped)
 {
     must(txn->writable);
-    return txn->driver->audit_prune(txn, before_us, limit, ret_dropped);
+    return txn->driver->audit_prune(txn, before_us, keep, limit, ret_dropped);
 }
 
 enum err store_ca_get(struct store_txn *txn, struct arena *arena, int64_t hub_id, struct span name,

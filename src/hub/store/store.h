@@ -178,9 +178,10 @@ typedef enum err audit_visitor(void *self, const struct audit_entry *entry);
  * One call looks at a bounded number of entries: it may give none although there are more. */
 enum err store_audit_read(struct store_txn *txn, const struct audit_range *range,
     audit_visitor *visit, void *self, uint64_t *ret_before) MUST_USE;
-/* Drops entries from before this time, at most `limit`. */
-enum err store_audit_prune(
-    struct store_txn *txn, int64_t before_us, size_t limit, size_t *ret_dropped) MUST_USE;
+/* Drops entries from before this time, and those behind the newest `keep` (0: any), of each at most
+ * `limit`. */
+enum err store_audit_prune(struct store_txn *txn, int64_t before_us, uint64_t keep, size_t limit,
+    size_t *ret_dropped) MUST_USE;
 
 /* ---- certificates of authorities: whose devices a hub believes ------------------------------- */
 

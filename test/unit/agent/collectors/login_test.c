@@ -93,8 +93,9 @@ static void remove_below(const char *dir)
     if (entries == NULL)
         return;
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        char path[512];
-        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        char path[1024];
+        int length = snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        assert_in_range(length, 0, sizeof(path) - 1);
         if (entry->d_name[0] != '.' && unlink(path) != 0)
             remove_below(path);
     }
