@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Hub } from '../harness/hub.mjs';
-import { MqttClient, TYPES } from '../harness/mqtt.mjs';
+import { MqttClient, publishPacket, TYPES } from '../harness/mqtt.mjs';
 import { sleep, until } from '../harness/programs.mjs';
 
 const DEVICES = 500;
 let hub;
 before(async () => {
-  hub = await Hub.started({ set: ['limits.job_devices_per_second=1000000'] });
+  hub = await Hub.started({ set: ['limits.job_devices_per_second=1000000', 'limits.job_methods=6'] });
   for (let i = 0; i < DEVICES; i += 100) {
     const items = Array.from({ length: 100 }, (_, k) => ({ id: `many-${i + k}`, importMode: 'create', tags: { many: true } }));
     await hub.must('POST', '/devices', { body: items });
@@ -77,6 +77,49 @@ test('a method in flight at a kill is not sent again, and said to be unknown', a
   assert.equal(row.error.code, 'ServiceUnavailable');
   assert.match(row.error.description, /not known/);
   await client.end();
+});
+
+// A device that answers some time after it was asked, and counts how often it was.
+async function answering(device) {
+  const client = await MqttClient.connect(hub, device.identity, { clean: true });
+  await client.subscribe('$iothub/methods/POST/#');
+  (async () => {
+    for (;;) {
+      const { topic } = await client.next(TYPES.PUBLISH, (packet) => packet.topic.startsWith('$iothub/methods/POST/'), 300_000);
+      device.asked += 1;
+      await sleep(Math.random() * 300);
+      client.send(publishPacket(`$iothub/methods/res/200/?${topic.split('?')[1]}`, '{"done":true}', { qos: 1, id: 9 }));
+    }
+  })().catch(() => {});
+  device.client = client;
+}
+
+test('a method job that is killed again and again asks every device, and none twice', async () => {
+  const devices = [];
+  for (let i = 0; i < 30; i++) devices.push({ identity: await hub.createDevice(`answers-${i}`), asked: 0 });
+  await Promise.all(devices.map(answering));
+  await create('ask', { type: 'scheduleDeviceMethod', queryCondition: "STARTSWITH(deviceId, 'answers-')",
+    cloudToDeviceMethod: { methodName: 'step', responseTimeoutInSeconds: 60, connectTimeoutInSeconds: 60 } });
+  for (let round = 0; round < 2; round++) {
+    await sleep(100 + Math.random() * 400);
+    await hub.kill9();
+    await hub.start();
+    await Promise.all(devices.map(answering));
+  }
+  await ends('ask');
+  const found = await rows("devices.jobs.jobId = 'ask'");
+  const completed = found.filter((row) => row.status === 'completed');
+  const unknown = found.filter((row) => row.status === 'failed' && row.error.code === 'ServiceUnavailable');
+  assert.equal(found.length, 30);
+  assert.equal(completed.length + unknown.length, 30, JSON.stringify(found.filter((row) => row.error)));
+  assert.deepEqual((await job('ask')).deviceJobStatistics, stats(30, unknown.length, completed.length));
+  assert.ok(unknown.length <= 2 * 6, `${unknown.length} were under way at two kills, of six at a time`);
+  for (const device of devices) {
+    const row = found.find((one) => one.deviceId === device.identity.deviceId);
+    assert.ok(device.asked <= 1, `${row.deviceId} was asked ${device.asked} times`);
+    if (row.status === 'completed') assert.equal(device.asked, 1);
+  }
+  await Promise.all(devices.map((device) => device.client.end()));
 });
 
 test('jobs that wait for their time and for their turn survive a restart', async () => {

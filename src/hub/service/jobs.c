@@ -49,6 +49,26 @@ static enum err read_kind(struct rest *rest, struct scheduled_job *job)
     return ERR_NONE;
 }
 
+/* Without a zone it is UTC: Python's isoformat() writes none. An empty one is none. */
+static enum err read_start(struct rest *rest, const struct json *start, int64_t *start_us)
+{
+    struct why ignored;
+    if (is_absent(start) || (start->kind == JSON_STRING && start->text.len == 0))
+        return ERR_NONE;
+    if (start->kind != JSON_STRING)
+        return fail(ERR_ARGUMENT, rest->why, "startTime is %s, it must be a time as a string",
+            json_kind_name(start));
+    const char *zoned = arena_format(rest->arena, "%.*sZ", SPAN_ARG(start->text));
+    if (zoned == NULL)
+        return ERR_MEMORY;
+    if (clock_parse(span_of(zoned), start_us, &ignored) == ERR_NONE)
+        return ERR_NONE;
+    if (clock_parse(start->text, start_us, rest->why) == ERR_NONE)
+        return ERR_NONE;
+    why_prefix(rest->why, "startTime");
+    return ERR_ARGUMENT;
+}
+
 static enum err read_times(struct rest *rest, struct scheduled_job *job)
 {
     const struct job_bounds *bounds = &rest->service->options.limits.job;
@@ -57,15 +77,11 @@ static enum err read_times(struct rest *rest, struct scheduled_job *job)
     int64_t now = now_us(rest->service);
     job->start_us = now;
     job->seconds = SECONDS_DEFAULT < bounds->seconds ? SECONDS_DEFAULT : bounds->seconds;
-    if (!is_absent(start)) {
-        if (start->kind != JSON_STRING)
-            return fail(ERR_ARGUMENT, rest->why, "startTime is %s, it must be a time as a string",
-                json_kind_name(start));
-        if (clock_parse(start->text, &job->start_us, rest->why) != ERR_NONE) {
-            why_prefix(rest->why, "startTime");
-            return ERR_ARGUMENT;
-        }
-    }
+    enum err err = read_start(rest, start, &job->start_us);
+    if (err != ERR_NONE)
+        return err;
+    if (job->start_us < 0) /* .NET's unset time is in year 1 */
+        job->start_us = now;
     if (job->start_us > now + (int64_t)bounds->start_days * DAY_US)
         return fail(ERR_ARGUMENT, rest->why,
             "startTime is more than %u days ahead (limits.job_start_days)", bounds->start_days);

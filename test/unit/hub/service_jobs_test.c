@@ -197,7 +197,7 @@ static void a_job_waits_for_its_time_and_can_be_cancelled(void **state UNUSED)
     make_device("d");
     service_tick(world.service);
     create(JOB("later"), "{\"type\":\"scheduleUpdateTwin\",\"queryCondition\":\"*\"," UPDATE
-                         ",\"startTime\":\"2023-11-14T22:23:20Z\"}");
+                         ",\"startTime\":\"2023-11-14T22:23:20.000\"}");
     create(JOB("never"), "{\"type\":\"scheduleUpdateTwin\",\"queryCondition\":\"*\"," UPDATE
                          ",\"startTime\":\"2023-11-14T22:23:20.000Z\"}");
     wait_for(JOB("later"), "scheduled");
@@ -216,6 +216,25 @@ static void a_job_waits_for_its_time_and_can_be_cancelled(void **state UNUSED)
     struct answer late = ask("POST", CANCEL("later"), NULL, NULL);
     assert_int_equal(late.status, 400);
     assert_string_equal(late.error, "InvalidOperation");
+}
+
+static void a_time_that_is_past_or_unset_is_now(void **state UNUSED)
+{
+    static const char *const times[] = {"", "0001-01-01T00:00:00", "1969-12-31T23:59:59Z",
+        "2023-11-14T22:13:19.5Z", "2023-11-15T00:13:20+02:00"};
+    char target[64];
+    char body[300];
+    make_device("d");
+    service_tick(world.service);
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        snprintf(target, sizeof(target), "/jobs/v2/t%zu?" V, i);
+        snprintf(body, sizeof(body),
+            "{\"type\":\"scheduleUpdateTwin\",\"queryCondition\":\"*\"," UPDATE
+            ",\"startTime\":\"%s\"}",
+            times[i]);
+        create(target, body);
+        wait_for(target, "completed");
+    }
 }
 
 static struct session connect_taking(const char *device_id, struct heard *heard)
@@ -516,6 +535,7 @@ int main(void)
         TEST(a_job_changes_the_twins_that_its_condition_takes),
         TEST(what_cannot_be_a_job_is_refused),
         TEST(a_job_waits_for_its_time_and_can_be_cancelled),
+        TEST(a_time_that_is_past_or_unset_is_now),
         TEST(a_job_invokes_a_method_and_keeps_what_each_device_says),
         TEST(an_answer_that_is_too_long_or_wrong_is_said_so),
         TEST(a_job_that_takes_too_long_fails_with_what_it_has),
