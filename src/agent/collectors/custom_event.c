@@ -6,10 +6,10 @@
  * while the agent is busy, so nothing is lost between the two.
  */
 #include "collector.h"
-#include "event_cache.h"
 #include "event_socket.h"
 #include "file.h"
 #include "files.h"
+#include "held_events.h"
 #include "log.h"
 #include "users.h"
 
@@ -29,7 +29,6 @@
 #define GROUPS_BYTES_MAX (1024u * 1024)
 
 struct custom_event {
-    struct collector_gate *gate;
     const struct clock *clock;
     const char *etc_dir;
     const char *proc_dir;
@@ -43,11 +42,9 @@ struct custom_event {
     int64_t credit_us; /* what may be taken in at once: at most a second's worth */
     int64_t credited_us;
     int64_t complaint_us; /* not before: the next line in the log about a sender */
-    struct event_cache cache;
-    uint64_t seen;
+    struct held_events held;
+    struct users users; /* while events are written */
     uint64_t malformed;
-    uint64_t lost[LOSS_COUNT];
-    uint64_t told[LOSS_COUNT];
     char bytes[EVENT_BODY_MAX + 1];
 };
 
@@ -129,9 +126,8 @@ static enum err start(
     *ret_field = NULL;
     enum err err = group == NULL ? ERR_MEMORY : choose_path(custom, settings, &path);
     if (err == ERR_NONE)
-        err = event_cache_set_bound(&custom->cache,
-            (size_t)settings_int(settings, SETTING_CUSTOM_EVENT_CACHE_SIZE),
-            &custom->lost[LOSS_CACHE_BOUND]);
+        err = held_events_set_bound(
+            &custom->held, (size_t)settings_int(settings, SETTING_CUSTOM_EVENT_CACHE_SIZE));
     if (err != ERR_NONE) {
         mem_free(path);
         mem_free(group);
@@ -205,6 +201,13 @@ static bool write_payload(const struct custom_event *custom, const struct event_
     return done && !out->failed;
 }
 
+/* One that was seen and is not kept. */
+static void lose(struct custom_event *custom, enum loss loss)
+{
+    custom->held.seen++;
+    custom->held.lost[loss]++;
+}
+
 static void take(struct custom_event *custom, const struct event_source *source, struct span text,
     int64_t now_us)
 {
@@ -217,14 +220,11 @@ static void take(struct custom_event *custom, const struct event_source *source,
     if (err == ERR_NONE && !write_payload(custom, source, &arena, body, &out))
         err = ERR_MEMORY;
     arena_done(&arena);
-    if (err == ERR_NONE || err == ERR_MEMORY)
-        custom->seen++;
-    if (err == ERR_NONE)
-        err = event_cache_add(&custom->cache, clock_wall_us(custom->clock), SPAN_NONE,
-            buf_span(&out), &custom->lost[LOSS_CACHE_BOUND]);
-    if (err == ERR_MEMORY) {
-        custom->lost[LOSS_MEMORY]++;
-    } else if (err != ERR_NONE) {
+    if (err == ERR_NONE) {
+        held_events_keep(&custom->held, SPAN_NONE, buf_span(&out));
+    } else if (err == ERR_MEMORY) {
+        lose(custom, LOSS_MEMORY);
+    } else {
         custom->malformed++;
         complain(custom, source, why_text(&why, err), now_us);
     }
@@ -254,14 +254,12 @@ static int64_t run(void *state)
         if (result == EVENT_NONE)
             break;
         if (!within_rate(custom, now_us)) {
-            custom->seen++;
-            custom->lost[LOSS_BUDGET]++;
+            lose(custom, LOSS_BUDGET);
             complain(custom, &source, "more came in a second than CustomEvent_RateMax", now_us);
-        } else if (!collector_admit(custom->gate, 1)) {
+        } else if (!collector_admit(custom->held.gate, 1)) {
             complain(custom, &source, "the agent is over its budget", now_us);
         } else if (result == EVENT_TOO_LARGE) {
-            custom->seen++;
-            custom->lost[LOSS_TOO_LARGE]++;
+            lose(custom, LOSS_TOO_LARGE);
             complain(custom, &source, "it is longer than 16384 bytes", now_us);
         } else {
             take(custom, &source, body, now_us);
@@ -273,8 +271,9 @@ static int64_t run(void *state)
 /* ---- what goes ---- */
 
 static struct json *payload_of(
-    struct collector_writer *writer, const struct event_entry *entry, const struct users *users)
+    void *self, struct collector_writer *writer, const struct event_entry *entry)
 {
+    const struct custom_event *custom = self;
     struct arena *arena;
     struct json *payload = collector_payload(writer, &arena);
     if (payload == NULL || json_parse(arena, entry->value, 0, &payload, NULL) != ERR_NONE)
@@ -283,57 +282,34 @@ static struct json *payload_of(
     int64_t user_id;
     if (!json_int64(json_find_text(source, "user_id"), &user_id))
         return payload;
-    struct span name = users_find(users, (uint32_t)user_id);
+    struct span name = users_find(&custom->users, (uint32_t)user_id);
     return name.len == 0 || json_set_text(arena, source, "user_name", name) ? payload : NULL;
-}
-
-/* Says once a collection what was lost since the last one. */
-static void tell_losses(struct custom_event *custom)
-{
-    uint64_t count = custom->lost[LOSS_CACHE_BOUND] - custom->told[LOSS_CACHE_BOUND];
-    if (count > 0)
-        log_warn("customevent",
-            "%llu events gave way to newer ones; a larger %s than %zu would keep them",
-            (unsigned long long)count, setting_row(SETTING_CUSTOM_EVENT_CACHE_SIZE)->name,
-            custom->cache.entries_max);
-    memcpy(custom->told, custom->lost, sizeof(custom->told));
 }
 
 static enum err collect(void *state, struct collector_writer *writer, struct why *why)
 {
+    static const struct held_events_kind kind = {.part = "customevent",
+        .bound = SETTING_CUSTOM_EVENT_CACHE_SIZE,
+        .what = "a custom event",
+        .payload = payload_of};
     struct custom_event *custom = state;
-    tell_losses(custom);
     if (custom->running && custom->fd >= 0 && !event_socket_stands(custom->fd, custom->path)) {
         log_warn("customevent", "%s was removed and is made anew", custom->path);
         close(custom->fd);
         custom->fd = -1;
         listen_again(custom);
     }
-    struct event_entry *entry = event_cache_take(&custom->cache);
-    AUTO(users_done) struct users users = {0};
-    if (entry != NULL)
-        users_load(custom->etc_dir, &users);
-    enum err ret = ERR_NONE;
-    while (entry != NULL) {
-        enum err err =
-            collector_write(writer, entry->time_us, 1, payload_of(writer, entry, &users));
-        if (err == ERR_TOO_LARGE)
-            collector_lose(writer, LOSS_TOO_LARGE, 1);
-        if (err != ERR_NONE)
-            ret = fail(err, why, "a custom event could not be written: %s", err_row(err)->text);
-        struct event_entry *next = entry->next;
-        mem_free(entry);
-        entry = next;
-    }
-    return ret;
+    if (custom->held.cache.entries > 0)
+        users_load(custom->etc_dir, &custom->users);
+    enum err err = held_events_write(&custom->held, &kind, custom, writer, why);
+    users_done(&custom->users);
+    return err;
 }
 
 static void count(void *state, struct collector_counts *ret_counts)
 {
     const struct custom_event *custom = state;
-    ret_counts->seen = custom->seen;
-    ret_counts->waiting = custom->cache.hits;
-    memcpy(ret_counts->lost, custom->lost, sizeof(custom->lost));
+    held_events_count(&custom->held, ret_counts);
 }
 
 static bool status(void *state, struct arena *arena, struct json *object)
@@ -350,7 +326,7 @@ static void custom_event_free(void *state)
     if (custom == NULL)
         return;
     stop(custom);
-    event_cache_done(&custom->cache);
+    held_events_done(&custom->held);
     mem_free(custom->path);
     mem_free(custom->group);
     mem_free(custom);
@@ -363,13 +339,11 @@ static enum err custom_event_new(
     if (custom == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     custom->clock = options->clock;
-    custom->gate = options->gate;
     custom->etc_dir = options->etc_dir;
     custom->proc_dir = options->proc_dir;
     custom->state_dir = options->state_dir;
     custom->fd = -1;
-    event_cache_init(
-        &custom->cache, CACHE_BYTES_MAX, (uint64_t)options->random() << 32 | options->random());
+    held_events_init(&custom->held, options, CACHE_BYTES_MAX);
     *ret_state = custom;
     return ERR_NONE;
 }

@@ -6,8 +6,8 @@
  * yet, so the hit count of Modified says "at least".
  */
 #include "collector.h"
-#include "event_cache.h"
 #include "file_watch.h"
+#include "held_events.h"
 #include "log.h"
 
 #include <linux/capability.h>
@@ -19,13 +19,9 @@
 
 struct file_system {
     const struct clock *clock;
-    struct collector_gate *gate;
     struct file_watch *watch; /* NULL: stopped */
-    struct event_cache cache;
-    uint64_t seen;
-    uint64_t lost[LOSS_COUNT];
+    struct held_events held;
     uint64_t overflows; /* of `watch`, as far as counted */
-    uint64_t told[LOSS_COUNT];
 };
 
 static const struct kind {
@@ -61,13 +57,8 @@ static void seen(void *self, const struct file_seen *what)
     value[0] = (char)((what->directory ? IS_DIRECTORY : 0) | (what->cut ? IS_CUT : 0));
     if (from.len > 0)
         memcpy(value + 1, from.ptr, from.len);
-    if (!collector_admit(files->gate, 1))
-        return;
-    files->seen++;
-    if (event_cache_add(&files->cache, clock_wall_us(files->clock),
-            (struct span){key, path.len + 1}, (struct span){value, from.len + 1},
-            &files->lost[LOSS_CACHE_BOUND]) != ERR_NONE)
-        files->lost[LOSS_MEMORY]++;
+    held_events_add(
+        &files->held, (struct span){key, path.len + 1}, (struct span){value, from.len + 1});
 }
 
 static void count_overflows(struct file_system *files)
@@ -75,7 +66,7 @@ static void count_overflows(struct file_system *files)
     if (files->watch == NULL)
         return;
     uint64_t overflows = file_watch_state(files->watch).overflows;
-    files->lost[LOSS_KERNEL_BUFFER] += overflows - files->overflows;
+    files->held.lost[LOSS_KERNEL_BUFFER] += overflows - files->overflows;
     files->overflows = overflows;
 }
 
@@ -83,7 +74,7 @@ static void stop(void *state)
 {
     struct file_system *files = state;
     if (files->watch != NULL && !file_watch_drain(files->watch))
-        files->lost[LOSS_KERNEL_BUFFER]++; /* and nobody knows how much */
+        files->held.lost[LOSS_KERNEL_BUFFER]++; /* and nobody knows how much */
     count_overflows(files);
     file_watch_close(files->watch);
     files->watch = NULL;
@@ -96,12 +87,12 @@ static enum err start(
     struct file_system *files = state;
     const struct file_watch_options options = {.clock = files->clock, .seen = seen, .self = files};
     size_t bound = (size_t)settings_int(settings, SETTING_FILE_SYSTEM_CACHE_SIZE);
-    size_t old_bound = files->cache.entries_max;
+    size_t old_bound = files->held.cache.entries_max;
     bool opened = false;
     enum err err = ERR_NONE;
     *ret_field = NULL;
     if (bound > old_bound)
-        err = event_cache_set_bound(&files->cache, bound, &files->lost[LOSS_CACHE_BOUND]);
+        err = held_events_set_bound(&files->held, bound);
     if (err != ERR_NONE)
         return fail(err, why, "%s", err_row(err)->text);
     bool any = settings_list(settings, SETTING_FILE_SYSTEM_PATHS).len > 0;
@@ -121,7 +112,7 @@ static enum err start(
         stop(files);
     /* A smaller bound drops entries, so it comes when nothing can fail any more. */
     if (bound < old_bound && err == ERR_NONE)
-        (void)!event_cache_set_bound(&files->cache, bound, &files->lost[LOSS_CACHE_BOUND]);
+        (void)!held_events_set_bound(&files->held, bound);
     return err;
 }
 
@@ -142,7 +133,8 @@ static bool set_text(struct arena *arena, struct json *object, const char *name,
     return text.len == 0 || json_set_text(arena, object, name, text);
 }
 
-static struct json *payload_of(struct collector_writer *writer, const struct event_entry *entry)
+static struct json *payload_of(
+    void *self UNUSED, struct collector_writer *writer, const struct event_entry *entry)
 {
     struct arena *arena;
     struct json *payload = collector_payload(writer, &arena);
@@ -160,55 +152,31 @@ static struct json *payload_of(struct collector_writer *writer, const struct eve
     return done ? payload : NULL;
 }
 
-/* Says once a collection what was lost since the last one. */
-static void tell_losses(struct file_system *files)
+static enum err collect(void *state, struct collector_writer *writer, struct why *why)
 {
-    uint64_t count = files->lost[LOSS_KERNEL_BUFFER] - files->told[LOSS_KERNEL_BUFFER];
-    if (count > 0)
+    static const struct held_events_kind kind = {.part = "filesystem",
+        .bound = SETTING_FILE_SYSTEM_CACHE_SIZE,
+        .what = "an event of a file",
+        .payload = payload_of};
+    struct file_system *files = state;
+    count_overflows(files);
+    uint64_t overflows = held_events_untold(&files->held, LOSS_KERNEL_BUFFER);
+    if (overflows > 0)
         log_warn("filesystem",
             "the kernel's queue was full %llu times, and an unknown number of events is lost; a "
             "larger sysctl fs.inotify.max_queued_events would keep them",
-            (unsigned long long)count);
-    count = files->lost[LOSS_CACHE_BOUND] - files->told[LOSS_CACHE_BOUND];
-    if (count > 0)
-        log_warn("filesystem",
-            "%llu events gave way to newer ones; a larger %s than %zu would keep "
-            "them",
-            (unsigned long long)count, setting_row(SETTING_FILE_SYSTEM_CACHE_SIZE)->name,
-            files->cache.entries_max);
-    memcpy(files->told, files->lost, sizeof(files->told));
-}
-
-static enum err collect(void *state, struct collector_writer *writer, struct why *why)
-{
-    struct file_system *files = state;
-    count_overflows(files);
-    tell_losses(files);
-    enum err ret = ERR_NONE;
-    struct event_entry *entry = event_cache_take(&files->cache);
-    while (entry != NULL) {
-        enum err err =
-            collector_write(writer, entry->time_us, entry->hit_count, payload_of(writer, entry));
-        if (err == ERR_TOO_LARGE)
-            collector_lose(writer, LOSS_TOO_LARGE, entry->hit_count);
-        if (err != ERR_NONE)
-            ret = fail(err, why, "an event of a file could not be written: %s", err_row(err)->text);
-        struct event_entry *next = entry->next;
-        mem_free(entry);
-        entry = next;
-    }
+            (unsigned long long)overflows);
+    enum err err = held_events_write(&files->held, &kind, files, writer, why);
     if (files->watch != NULL)
         file_watch_retry(files->watch);
-    return ret;
+    return err;
 }
 
 static void count(void *state, struct collector_counts *ret_counts)
 {
     struct file_system *files = state;
     count_overflows(files);
-    ret_counts->seen = files->seen;
-    ret_counts->waiting = files->cache.hits;
-    memcpy(ret_counts->lost, files->lost, sizeof(files->lost));
+    held_events_count(&files->held, ret_counts);
 }
 
 static bool status(void *state, struct arena *arena, struct json *object)
@@ -227,7 +195,7 @@ static void file_system_free(void *state)
     if (files == NULL)
         return;
     stop(files);
-    event_cache_done(&files->cache);
+    held_events_done(&files->held);
     mem_free(files);
 }
 
@@ -238,9 +206,7 @@ static enum err file_system_new(
     if (files == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     files->clock = options->clock;
-    files->gate = options->gate;
-    event_cache_init(
-        &files->cache, CACHE_BYTES_MAX, (uint64_t)options->random() << 32 | options->random());
+    held_events_init(&files->held, options, CACHE_BYTES_MAX);
     *ret_state = files;
     return ERR_NONE;
 }

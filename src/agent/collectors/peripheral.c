@@ -4,7 +4,7 @@
  * kernel had no room for us we look at /sys: what came or went, and is still so, is told then.
  */
 #include "collector.h"
-#include "event_cache.h"
+#include "held_events.h"
 #include "log.h"
 #include "peripherals.h"
 
@@ -19,25 +19,15 @@
 struct peripheral_state {
     const struct clock *clock;
     int fd; /* negative: stopped */
-    struct collector_gate *gate;
     struct peripherals peripherals;
-    struct event_cache cache;
-    uint64_t seen;
-    uint64_t lost[LOSS_COUNT];
-    uint64_t told[LOSS_COUNT];
+    struct held_events held;
     char bytes[UEVENT_BYTES_MAX];
 };
 
 static void keep(void *self, const struct peripheral_facts *facts)
 {
     struct peripheral_state *state = self;
-    if (!collector_admit(state->gate, 1))
-        return;
-    state->seen++;
-    if (event_cache_add(&state->cache, clock_wall_us(state->clock), SPAN_NONE,
-            (struct span){(const char *)facts, sizeof(*facts)},
-            &state->lost[LOSS_CACHE_BOUND]) != ERR_NONE)
-        state->lost[LOSS_MEMORY]++;
+    held_events_add(&state->held, SPAN_NONE, (struct span){(const char *)facts, sizeof(*facts)});
 }
 
 static void stop(void *self)
@@ -62,7 +52,7 @@ static enum err start(
     *ret_field = err == ERR_REFUSED ? setting_row(SETTING_PERIPHERAL_DISABLED)->name : NULL;
     if (err != ERR_NONE)
         return err;
-    err = event_cache_set_bound(&state->cache, bound, &state->lost[LOSS_CACHE_BOUND]);
+    err = held_events_set_bound(&state->held, bound);
     if (err != ERR_NONE) {
         if (opened)
             stop(state);
@@ -100,7 +90,7 @@ static int64_t run(void *self)
         if (result == UEVENT_READ)
             peripherals_take(&state->peripherals, &event, now_us);
         if (result == UEVENT_OVERFLOW)
-            state->lost[LOSS_KERNEL_BUFFER]++;
+            state->held.lost[LOSS_KERNEL_BUFFER]++;
         look = look || result == UEVENT_OVERFLOW;
     }
     if (look)
@@ -135,12 +125,15 @@ static bool set_usb(struct arena *arena, struct json *payload, const struct peri
 }
 
 static struct json *payload_of(
-    struct collector_writer *writer, const struct peripheral_facts *facts)
+    void *self UNUSED, struct collector_writer *writer, const struct event_entry *entry)
 {
     struct arena *arena;
     struct json *payload = collector_payload(writer, &arena);
+    struct peripheral_facts copy;
+    const struct peripheral_facts *facts = &copy;
     if (payload == NULL)
         return NULL;
+    memcpy(&copy, entry->value.ptr, sizeof(copy));
     bool usb = facts->kind == PERIPHERAL_USB;
     bool done =
         set_text(arena, payload, "peripheral_type", usb ? "USB" : "Ethernet") &&
@@ -156,50 +149,24 @@ static struct json *payload_of(
     return done ? payload : NULL;
 }
 
-/* Says once a collection what was lost since the last one. */
-static void tell_losses(struct peripheral_state *state)
-{
-    uint64_t count = state->lost[LOSS_KERNEL_BUFFER] - state->told[LOSS_KERNEL_BUFFER];
-    if (count > 0)
-        log_warn("peripheral", "the kernel had no room for device events %llu times",
-            (unsigned long long)count);
-    count = state->lost[LOSS_CACHE_BOUND] - state->told[LOSS_CACHE_BOUND];
-    if (count > 0)
-        log_warn("peripheral",
-            "%llu events gave way to newer ones; a larger %s than %zu would keep them",
-            (unsigned long long)count, setting_row(SETTING_PERIPHERAL_CACHE_SIZE)->name,
-            state->cache.entries_max);
-    memcpy(state->told, state->lost, sizeof(state->told));
-}
-
 static enum err collect(void *self, struct collector_writer *writer, struct why *why)
 {
+    static const struct held_events_kind kind = {.part = "peripheral",
+        .bound = SETTING_PERIPHERAL_CACHE_SIZE,
+        .what = "an event of a device",
+        .payload = payload_of};
     struct peripheral_state *state = self;
-    tell_losses(state);
-    enum err ret = ERR_NONE;
-    struct event_entry *entry = event_cache_take(&state->cache);
-    while (entry != NULL) {
-        struct peripheral_facts facts;
-        memcpy(&facts, entry->value.ptr, sizeof(facts));
-        enum err err = collector_write(writer, entry->time_us, 1, payload_of(writer, &facts));
-        if (err == ERR_TOO_LARGE)
-            collector_lose(writer, LOSS_TOO_LARGE, 1);
-        if (err != ERR_NONE)
-            ret =
-                fail(err, why, "an event of a device could not be written: %s", err_row(err)->text);
-        struct event_entry *next = entry->next;
-        mem_free(entry);
-        entry = next;
-    }
-    return ret;
+    uint64_t overflows = held_events_untold(&state->held, LOSS_KERNEL_BUFFER);
+    if (overflows > 0)
+        log_warn("peripheral", "the kernel had no room for device events %llu times",
+            (unsigned long long)overflows);
+    return held_events_write(&state->held, &kind, state, writer, why);
 }
 
 static void count(void *self, struct collector_counts *ret_counts)
 {
     const struct peripheral_state *state = self;
-    ret_counts->seen = state->seen;
-    ret_counts->waiting = state->cache.hits;
-    memcpy(ret_counts->lost, state->lost, sizeof(state->lost));
+    held_events_count(&state->held, ret_counts);
 }
 
 static void peripheral_free(void *self)
@@ -209,7 +176,7 @@ static void peripheral_free(void *self)
         return;
     stop(state);
     peripherals_done(&state->peripherals);
-    event_cache_done(&state->cache);
+    held_events_done(&state->held);
     mem_free(state);
 }
 
@@ -220,12 +187,10 @@ static enum err peripheral_new(
     if (state == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     state->clock = options->clock;
-    state->gate = options->gate;
     state->fd = -1;
     state->peripherals =
         (struct peripherals){.sys_dir = options->sys_dir, .told = keep, .self = state};
-    event_cache_init(
-        &state->cache, CACHE_BYTES_MAX, (uint64_t)options->random() << 32 | options->random());
+    held_events_init(&state->held, options, CACHE_BYTES_MAX);
     *ret_state = state;
     return ERR_NONE;
 }
