@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ListeningPorts collector before real sockets, and before /proc/net as files. */
-#include "harness.h"
+#include "fixture.h"
 #include "network_place.h"
-#include "schema_check.h"
 #include "socket_diag.h"
 
 #include <setjmp.h>
@@ -14,50 +13,29 @@
 static const char *schema_dir;
 static const char *fixture_dir;
 
-static const struct collector *const table[] = {&listening_ports_collector};
-
-struct fixture {
-    struct harness harness;
-    struct settings settings;
-    struct collectors *collectors;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = test_calloc(1, sizeof(*f));
-    harness_init(&f->harness);
-    settings_init(&f->settings);
-    *state = f;
+    *state = fixture_new(&listening_ports_collector);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-    collectors_free(f->collectors);
-    settings_done(&f->settings);
-    harness_done(&f->harness);
-    test_free(f);
+    fixture_free(*state);
     return 0;
 }
 
 static void scan(struct fixture *f)
 {
-    const char *field;
-    struct why why = {""};
     if (f->collectors == NULL) {
-        assert_int_equal(
-            collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
-            ERR_NONE);
-        assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, &why), ERR_NONE);
+        fixture_open(f);
+        fixture_apply(f);
     } else {
         f->harness.mono_us += 86400 * SECOND;
     }
     harness_clear(&f->harness);
     (void)collectors_run(f->collectors);
-    for (size_t i = 0; i < f->harness.count; i++)
-        if (!schema_check(schema_dir, "message.schema.json", f->harness.messages[i], &why))
-            fail_msg("%s", why.text);
+    fixture_check_schema(f, schema_dir, SIZE_MAX);
 }
 
 static size_t find(struct fixture *f, const char *protocol, const char *address, int64_t port,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The NetworkActivity collector on real interfaces: what it tells is what was sent, to the byte. */
-#include "harness.h"
+#include "fixture.h"
 #include "network_place.h"
-#include "schema_check.h"
 
 #include <setjmp.h>
 
@@ -29,55 +28,25 @@
 
 static const char *schema_dir;
 
-static const struct collector *const table[] = {&network_activity_collector};
-
-struct fixture {
-    struct harness harness;
-    struct settings settings;
-    struct collectors *collectors;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = test_calloc(1, sizeof(*f));
-    harness_init(&f->harness);
+    struct fixture *f = fixture_new(&network_activity_collector);
     harness_real_clock(&f->harness);
-    settings_init(&f->settings);
-    assert_int_equal(
-        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
-        ERR_NONE);
+    fixture_open(f);
     *state = f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-    collectors_free(f->collectors);
-    settings_done(&f->settings);
-    harness_done(&f->harness);
-    test_free(f);
+    fixture_free(*state);
     return 0;
-}
-
-static enum err try_apply(struct fixture *f, const char **ret_field, struct why *why)
-{
-    return collectors_apply(f->collectors, &f->settings, ret_field, why);
-}
-
-static void apply(struct fixture *f)
-{
-    const char *field;
-    struct why why = {""};
-    if (try_apply(f, &field, &why) != ERR_NONE)
-        fail_msg("%s: %s", field, why.text);
 }
 
 static void watch(struct fixture *f, const char *devices)
 {
-    mem_free(f->settings.values[SETTING_NETWORK_ACTIVITY_DEVICES].text);
-    f->settings.values[SETTING_NETWORK_ACTIVITY_DEVICES].text = mem_text(span_of(devices));
-    apply(f);
+    fixture_set_text(f, SETTING_NETWORK_ACTIVITY_DEVICES, devices);
+    fixture_apply(f);
 }
 
 /* What the events so far say of a flow, together. */
@@ -114,24 +83,11 @@ static struct sum sum_of(struct fixture *f, const char *protocol, const char *lo
     return sum;
 }
 
-static int64_t counter(struct fixture *f, const char *name)
-{
-    return harness_counter(&f->harness, f->collectors, "NetworkActivity", name);
-}
-
 static void assert_it_adds_up(struct fixture *f)
 {
-    assert_int_equal(counter(f, "seen"), counter(f, "waiting") + counter(f, "sent") +
-                                             counter(f, "lost.cache_bound") +
-                                             counter(f, "lost.memory"));
-}
-
-static void assert_schema(struct fixture *f)
-{
-    struct why why = {""};
-    for (size_t i = 0; i < f->harness.count; i++)
-        if (!schema_check(schema_dir, "message.schema.json", f->harness.messages[i], &why))
-            fail_msg("%s", why.text);
+    assert_int_equal(fixture_counter(f, "seen"),
+        fixture_counter(f, "waiting") + fixture_counter(f, "sent") +
+            fixture_counter(f, "lost.cache_bound") + fixture_counter(f, "lost.memory"));
 }
 
 static bool interface_is(struct fixture *f, const char *name, const char *wanted)
@@ -175,7 +131,7 @@ static void datagrams_are_counted_to_the_byte(void **state)
         close(there);
     }
     assert_it_adds_up(f);
-    assert_schema(f);
+    fixture_check_schema(f, schema_dir, SIZE_MAX);
 }
 
 static struct tcp_info info_of(int fd)
@@ -233,7 +189,7 @@ static void connections_are_counted_to_the_byte_and_have_an_owner(void **state)
         close(there);
         close(listener);
     }
-    assert_schema(f);
+    fixture_check_schema(f, schema_dir, SIZE_MAX);
 }
 
 static void pings_are_counted(void **state)
@@ -267,7 +223,7 @@ static void pings_are_counted(void **state)
         assert_true(ipv6 ? sum.in >= 5 * 64 : sum.in == 5 * 64);
         assert_true(ipv6 ? sum.out >= 5 * 64 : sum.out == 5 * 64);
     }
-    assert_schema(f);
+    fixture_check_schema(f, schema_dir, SIZE_MAX);
 }
 
 static void fragments_belong_to_the_flow_of_the_first(void **state)
@@ -307,7 +263,7 @@ static void on_loopback_each_end_has_its_flow(void **state)
     assert_int_equal(of_b.hits, 50);
     assert_int_equal(of_b.in, 40 * 100);
     assert_int_equal(of_b.out, 10 * 10);
-    assert_int_equal(counter(f, "seen"), 100);
+    assert_int_equal(fixture_counter(f, "seen"), 100);
     close(a);
     close(b);
 }
@@ -424,7 +380,7 @@ static void a_flow_bears_the_name_that_dns_gave_its_address(void **state)
         span_is(json_string_of(sum_of(f, "UDP", HERE4, place_port(resolver), THERE4, 53).last,
                     "application_protocol"),
             "DNS"));
-    assert_schema(f);
+    fixture_check_schema(f, schema_dir, SIZE_MAX);
     close(server);
     close(resolver);
     close(client);
@@ -485,7 +441,7 @@ static void a_name_that_no_interface_can_have_is_refused(void **state)
     watch(f, "a0");
     mem_free(f->settings.values[SETTING_NETWORK_ACTIVITY_DEVICES].text);
     f->settings.values[SETTING_NETWORK_ACTIVITY_DEVICES].text = mem_text(SPAN_LIT("a0,eth%d"));
-    assert_int_equal(try_apply(f, &field, &why), ERR_REFUSED);
+    assert_int_equal(fixture_try_apply(f, &field, &why), ERR_REFUSED);
     assert_string_equal(field, "NetworkActivity_Devices");
     assert_non_null(strstr(why.text, "eth%d"));
     assert_true(interface_is(f, "a0", "captured"));
@@ -538,7 +494,7 @@ static void settings_that_change_in_a_storm_lose_and_double_nothing(void **state
         (void)poll(NULL, 0, 30);
         watch(f, i % 2 == 0 ? "lo,a0" : "a0,nothing0");
         f->settings.values[SETTING_NETWORK_ACTIVITY_CACHE_SIZE].number = 100 + i;
-        apply(f);
+        fixture_apply(f);
         collectors_flush(f->collectors);
     }
     atomic_store(&storm.stop, true);
@@ -546,7 +502,7 @@ static void settings_that_change_in_a_storm_lose_and_double_nothing(void **state
     collectors_flush(f->collectors);
     struct sum sum = sum_of(f, "UDP", HERE4, storm.port, THERE4, 4007);
     assert_true(storm.sent > 0);
-    assert_int_equal(sum.hits + counter(f, "lost.kernel_buffer"), storm.sent);
+    assert_int_equal(sum.hits + fixture_counter(f, "lost.kernel_buffer"), storm.sent);
     assert_int_equal(sum.out, sum.hits * 72);
     assert_it_adds_up(f);
     close(there);
@@ -562,13 +518,13 @@ static void a_buffer_of_another_size_takes_over_in_a_storm(void **state)
     for (unsigned i = 0; i < 6; i++) {
         (void)poll(NULL, 0, 20);
         f->settings.values[SETTING_NETWORK_ACTIVITY_PACKET_BUFFER_SIZE].number = (2 + i) << 19;
-        apply(f);
+        fixture_apply(f);
     }
     atomic_store(&storm.stop, true);
     pthread_join(storm.thread, NULL);
     collectors_flush(f->collectors);
-    int64_t said =
-        sum_of(f, "UDP", HERE4, storm.port, THERE4, 4007).hits + counter(f, "lost.kernel_buffer");
+    int64_t said = sum_of(f, "UDP", HERE4, storm.port, THERE4, 4007).hits +
+                   fixture_counter(f, "lost.kernel_buffer");
     /* Two sockets take the time of one packet with a microsecond between: one at each change may
      * seem to be on either side. */
     assert_true(said >= (int64_t)storm.sent - 6 && said <= (int64_t)storm.sent + 6);
@@ -586,12 +542,12 @@ static void a_flood_is_seen_or_counted_as_lost_to_the_last_packet(void **state)
     collectors_flush(f->collectors);
     int64_t hits = sum_of(f, "UDP", HERE4, place_port(here), THERE4, 4008).hits;
     print_message("# of %u packets %lld found room\n", sent, (long long)hits);
-    assert_int_equal(hits + counter(f, "lost.kernel_buffer"), sent);
+    assert_int_equal(hits + fixture_counter(f, "lost.kernel_buffer"), sent);
     assert_it_adds_up(f);
     /* What was lost stays counted when the capture is closed. */
-    int64_t lost = counter(f, "lost.kernel_buffer");
+    int64_t lost = fixture_counter(f, "lost.kernel_buffer");
     watch(f, "");
-    assert_int_equal(counter(f, "lost.kernel_buffer"), lost);
+    assert_int_equal(fixture_counter(f, "lost.kernel_buffer"), lost);
     close(here);
     close(there);
 }
@@ -610,7 +566,7 @@ static void flows_that_the_cache_cannot_hold_are_counted_as_lost(void **state)
         kept += sum_of(f, "UDP", HERE4, place_port(here), THERE4, port).hits;
     assert_true(harness_events(&f->harness, NULL) <= 10);
     assert_true(kept <= 30);
-    assert_true(counter(f, "lost.cache_bound") >= 270);
+    assert_true(fixture_counter(f, "lost.cache_bound") >= 270);
     assert_it_adds_up(f);
     close(here);
 }
@@ -623,10 +579,10 @@ static void what_is_switched_off_was_read_to_the_end(void **state)
     int here = place_socket(false, SOCK_DGRAM, HERE4, 0);
     assert_int_equal(place_send(here, THERE4, 4009, 500, 20), 500);
     f->settings.values[SETTING_NETWORK_ACTIVITY_DISABLED].number = 1;
-    apply(f);
+    fixture_apply(f);
     assert_int_equal(place_send(here, THERE4, 4009, 500, 20), 500);
     f->settings.values[SETTING_NETWORK_ACTIVITY_DISABLED].number = 0;
-    apply(f);
+    fixture_apply(f);
     assert_int_equal(place_send(here, THERE4, 4009, 7, 20), 7);
     collectors_flush(f->collectors);
     assert_int_equal(sum_of(f, "UDP", HERE4, place_port(here), THERE4, 4009).hits, 507);
