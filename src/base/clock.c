@@ -52,6 +52,15 @@ static void date_of(int64_t days, int64_t *ret_year, int *ret_month, int *ret_da
     *ret_year = of_era + era * 400 + (*ret_month <= 2);
 }
 
+/* By hand: each change of a twin has several times. */
+static char *put(char *at, unsigned number, unsigned digits, char behind)
+{
+    for (unsigned i = digits; i > 0; number /= 10)
+        at[--i] = (char)('0' + number % 10);
+    at[digits] = behind;
+    return at + digits + 1;
+}
+
 const char *clock_format(int64_t wall_us, char ret_text[CLOCK_TEXT_SIZE])
 {
     if (wall_us == CLOCK_UNSET) {
@@ -75,10 +84,14 @@ const char *clock_format(int64_t wall_us, char ret_text[CLOCK_TEXT_SIZE])
     int day;
     date_of(days, &year, &month, &day);
     must(year >= 1 && year <= 9999);
-    snprintf(ret_text, CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%06u0Z",
-        (unsigned)year % 10000u, (unsigned)month % 100u, (unsigned)day % 100u,
-        (unsigned)(of_day / 3600) % 100u, (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60),
-        (unsigned)micros % 1000000u);
+    char *at = put(ret_text, (unsigned)year, 4, '-');
+    at = put(at, (unsigned)month, 2, '-');
+    at = put(at, (unsigned)day, 2, 'T');
+    at = put(at, (unsigned)(of_day / 3600), 2, ':');
+    at = put(at, (unsigned)(of_day / 60 % 60), 2, ':');
+    at = put(at, (unsigned)(of_day % 60), 2, '.');
+    at = put(at, (unsigned)micros, 6, '0');
+    memcpy(at, "Z", 2);
     return ret_text;
 }
 

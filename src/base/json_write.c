@@ -15,13 +15,26 @@ static void write_escape(unsigned char c, struct buf *out)
     }
 }
 
+/* How many bytes from a place on stand in a string as they are. */
+static size_t plain_from(struct span text, size_t at)
+{
+    size_t end = at;
+    while (end < text.len) {
+        unsigned char c = (unsigned char)text.ptr[end];
+        if (c < 0x20 || c >= 0x7F || c == '"' || c == '\\')
+            break;
+        end++;
+    }
+    return end - at;
+}
+
 /* Whoever hands us bytes that are no UTF-8 (a command line that was cut) gets these marked, and no
  * others. */
 void json_write_string(struct span text, struct buf *out)
 {
     buf_add_byte(out, '"');
     size_t plain = 0, at = 0;
-    while (at < text.len) {
+    while ((at += plain_from(text, at)) < text.len) {
         unsigned char c = (unsigned char)text.ptr[at];
         bool well_formed = true;
         size_t len = c < 0x80 ? 1 : span_utf8(span_from(text, at), &well_formed);

@@ -650,6 +650,43 @@ static void a_sequence_number_is_never_used_twice(void **state)
     assert_int_equal(add_event(fixture, "a", 9, SPAN_NONE), 6);
 }
 
+struct mixed {
+    int64_t hubs[2];
+    enum err result;
+    uint64_t seen[5];
+};
+
+static enum err append_mixed(struct store_txn *txn, void *argument)
+{
+    struct mixed *mixed = argument;
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < 4 && err == ERR_NONE; i++) {
+        const struct event event = {.device_id = SPAN_INIT("a"), .properties = SPAN_INIT("{}")};
+        err = store_event_append(txn, mixed->hubs[i % 2], &event, &mixed->seen[i]);
+    }
+    if (err == ERR_NONE)
+        err = store_event_next(txn, mixed->hubs[1], &mixed->seen[4]);
+    return err == ERR_NONE ? mixed->result : err;
+}
+
+static void numbers_of_one_transaction_go_on_in_the_next_if_it_was_committed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture other = *fixture;
+    other.hub_id = add_hub(fixture, "events", "events.local");
+    struct mixed mixed = {{fixture->hub_id, other.hub_id}, ERR_ARGUMENT, {0}};
+    static const uint64_t expected[] = {1, 1, 2, 2, 3};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(in_write(fixture, append_mixed, &mixed), ERR_ARGUMENT);
+        assert_memory_equal(mixed.seen, expected, sizeof(expected));
+    }
+    mixed.result = ERR_NONE;
+    assert_int_equal(in_write(fixture, append_mixed, &mixed), ERR_NONE);
+    assert_memory_equal(mixed.seen, expected, sizeof(expected));
+    assert_int_equal(add_event(fixture, "a", 1, SPAN_NONE), 3);
+    assert_int_equal(add_event(&other, "a", 1, SPAN_NONE), 3);
+}
+
 static enum err delete_hub(struct store_txn *txn, void *argument)
 {
     return store_hub_delete(txn, *(int64_t *)argument);
@@ -713,6 +750,7 @@ int main(void)
         cmocka_unit_test(a_twin_is_written_only_over_the_version_that_was_read),
         cmocka_unit_test(events_are_read_in_order_from_anywhere),
         cmocka_unit_test(an_event_holds_any_bytes),
+        cmocka_unit_test(numbers_of_one_transaction_go_on_in_the_next_if_it_was_committed),
         cmocka_unit_test(a_sequence_number_is_never_used_twice),
         cmocka_unit_test(a_deleted_hub_takes_everything_along_and_nothing_else),
         cmocka_unit_test(a_read_without_memory_says_so),

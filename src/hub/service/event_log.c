@@ -14,6 +14,7 @@
 #include "base64.h"
 #include "log.h"
 #include "metrics.h"
+#include "notices.h"
 #include "urlcode.h"
 
 #define WAIT_MAX_SECONDS 60
@@ -222,9 +223,8 @@ static bool passes(const struct parked *query, const struct event *event)
     return true;
 }
 
-static enum err add_event(void *self, const struct event *event)
+static enum err write_event(struct page *page, const struct event *event)
 {
-    struct page *page = self;
     struct buf *out = &page->body;
     char time[CLOCK_TEXT_SIZE];
     if (!passes(page->query, event))
@@ -246,6 +246,16 @@ static enum err add_event(void *self, const struct event *event)
     buf_add_text(out, page->as_stream ? "}\n\n" : "}");
     page->count++;
     return out->failed ? ERR_MEMORY : ERR_NONE;
+}
+
+static enum err add_event(void *self, const struct event *stored)
+{
+    struct page *page = self;
+    struct event event = *stored;
+    AUTO(arena_done) struct arena arena;
+    arena_init(&arena, 0);
+    enum err err = notice_complete(&arena, page->query->rest->hub_name, &event);
+    return err == ERR_NONE ? write_event(page, &event) : err;
 }
 
 enum err events_read_page(

@@ -16,7 +16,7 @@ enum notice_kind {
     NOTICE_TWIN_REPLACED,
     NOTICE_CONNECTED,
     NOTICE_DISCONNECTED,
-};
+}; /* the numbers stand in the database */
 
 struct notice {
     enum notice_kind kind;
@@ -28,6 +28,10 @@ struct notice {
 bool notice_is_wanted(const struct service *service, enum notice_kind kind);
 enum err notice_append(struct service *service, struct store_txn *txn, int64_t hub_id,
     const struct notice *notice) MUST_USE;
+
+/* Puts the properties of an event of the log together, if it is one of these and they are not
+ * there. ERR_CORRUPT, ERR_MEMORY. */
+enum err notice_complete(struct arena *arena, struct span hub_name, struct event *event) MUST_USE;
 
 /* An identity came; or it goes, with its modules (to be called before it does). */
 enum err notice_lifecycle(struct rest *rest, enum notice_kind kind, const struct identity *identity,

@@ -93,10 +93,14 @@ static void roll_back(struct sqlite_conn *conn)
         log_error("store", "rollback failed: %s", why.text);
 }
 
-static enum err commit(struct sqlite_conn *conn, struct why *why)
+static enum err commit(struct sqlite_txn *txn, struct why *why)
 {
+    struct sqlite_conn *conn = txn->conn;
     int64_t began_us = clock_mono_us(&clock_system);
-    enum err err = sqlite_conn_run(conn, SQL_COMMIT, why);
+    txn->base.why = why;
+    enum err err = sqlite_event_flush(&txn->base);
+    if (err == ERR_NONE)
+        err = sqlite_conn_run(conn, SQL_COMMIT, why);
     metrics_observe(
         METRIC_STORE_COMMIT_SECONDS, BY_NOTHING, clock_mono_us(&clock_system) - began_us);
     if (err != ERR_NONE)
@@ -161,7 +165,7 @@ static bool run_together(struct sqlite_store *store, struct store_job *first)
             return false;
         }
     }
-    if (commit(conn, &why) != ERR_NONE)
+    if (commit(&txn, &why) != ERR_NONE)
         return false;
     note_write(store, ERR_NONE, wrote);
     count = 0;
@@ -183,7 +187,7 @@ static void run_alone(struct sqlite_store *store, struct store_job *job)
         err = run_job(&txn, job);
         wrote = txn.wrote;
         if (err == ERR_NONE)
-            err = commit(conn, &job->why);
+            err = commit(&txn, &job->why);
         else
             roll_back(conn);
     }

@@ -24,17 +24,48 @@ static uint64_t sequence_of(int64_t row)
     return (uint64_t)row & SEQUENCE_MAX;
 }
 
-static enum err take_sequence(
-    struct store_txn *txn, int64_t hub_id, size_t size, uint64_t *ret_sequence)
+static enum err next_of(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next)
 {
-    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_TAKE_SEQUENCE);
-    query_put_int(&query, (int64_t)size);
+    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_NEXT);
     query_put_int(&query, hub_id);
     enum err err = query_row(&query);
-    if (err != ERR_NONE)
-        return err;
-    query.txn->wrote = true;
-    *ret_sequence = (uint64_t)query_int(&query);
+    if (err == ERR_NONE)
+        *ret_next = (uint64_t)query_int(&query);
+    return err;
+}
+
+enum err sqlite_event_flush(struct store_txn *base)
+{
+    struct sqlite_txn *txn = (struct sqlite_txn *)base;
+    if (!base->writable || txn->events.hub_id == 0)
+        return ERR_NONE;
+    AUTO(query_done) struct query query = query_open(base, SQL_EVENT_ADVANCE);
+    query_put_int(&query, (int64_t)txn->events.next);
+    query_put_int(&query, txn->events.bytes);
+    query_put_int(&query, txn->events.hub_id);
+    txn->events.hub_id = 0;
+    return query_change(&query, NULL);
+}
+
+/* To write the counters for each event would cost as much as to write the event. */
+static enum err take_sequence(
+    struct store_txn *base, int64_t hub_id, size_t size, uint64_t *ret_sequence)
+{
+    struct sqlite_txn *txn = (struct sqlite_txn *)base;
+    if (txn->events.hub_id != hub_id) {
+        uint64_t next = 0;
+        enum err err = sqlite_event_flush(base);
+        if (err == ERR_NONE)
+            err = next_of(base, hub_id, &next);
+        if (err != ERR_NONE)
+            return err;
+        txn->events.hub_id = hub_id;
+        txn->events.next = next;
+        txn->events.bytes = 0;
+    }
+    txn->wrote = true;
+    txn->events.bytes += (int64_t)size;
+    *ret_sequence = txn->events.next++;
     return ERR_NONE;
 }
 
@@ -135,12 +166,8 @@ enum err sqlite_event_read(struct store_txn *txn, int64_t hub_id, const struct e
 
 enum err sqlite_event_next(struct store_txn *txn, int64_t hub_id, uint64_t *ret_next)
 {
-    AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_NEXT);
-    query_put_int(&query, hub_id);
-    enum err err = query_row(&query);
-    if (err == ERR_NONE)
-        *ret_next = (uint64_t)query_int(&query);
-    return err;
+    enum err err = sqlite_event_flush(txn);
+    return err == ERR_NONE ? next_of(txn, hub_id, ret_next) : err;
 }
 
 static enum err prune_minutes(struct store_txn *txn, int64_t hub_id, int64_t before_us)
@@ -153,6 +180,9 @@ static enum err prune_minutes(struct store_txn *txn, int64_t hub_id, int64_t bef
 
 static enum err drop_bytes(struct store_txn *txn, int64_t hub_id, int64_t bytes)
 {
+    enum err err = sqlite_event_flush(txn);
+    if (err != ERR_NONE)
+        return err;
     AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_BYTES_DROP);
     query_put_int(&query, bytes);
     query_put_int(&query, hub_id);
@@ -184,9 +214,12 @@ enum err sqlite_event_prune(
 
 static enum err bytes_of_log(struct store_txn *txn, int64_t hub_id, int64_t *ret_bytes)
 {
+    enum err err = sqlite_event_flush(txn);
+    if (err != ERR_NONE)
+        return err;
     AUTO(query_done) struct query query = query_open(txn, SQL_EVENT_BYTES);
     query_put_int(&query, hub_id);
-    enum err err = query_row(&query);
+    err = query_row(&query);
     if (err == ERR_NONE)
         *ret_bytes = query_int(&query);
     return err;

@@ -34,7 +34,17 @@ struct sqlite_txn {
     struct store_txn base;
     struct sqlite_conn *conn;
     bool wrote; /* the running job changed something */
+    /* What the transaction's events move in the counters of one hub, written once for all of them;
+     * hub 0: none. */
+    struct {
+        int64_t hub_id;
+        uint64_t next;
+        int64_t bytes;
+    } events;
 };
+
+/* Writes that; to be called before the transaction commits. */
+enum err sqlite_event_flush(struct store_txn *txn);
 
 /* Opens a connection with this store's settings. */
 enum err sqlite_conn_open(struct sqlite_conn *conn, const struct sqlite_options *options,
