@@ -49,7 +49,7 @@ void json_write_string(struct span text, struct buf *out)
             write_escape(c, out);
         at += len;
     }
-    buf_add(out, (struct span){text.ptr + plain, text.len - plain});
+    buf_add(out, span_from(text, plain));
     buf_add_byte(out, '"');
 }
 
