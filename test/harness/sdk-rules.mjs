@@ -16,6 +16,8 @@ function json(text, rule) {
   }
 }
 
+const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{7})?Z$/;
+
 // ---- errors -------------------------------------------------------------------------------------
 
 // Numbers and names as IoT Hub's SDKs list them; .NET makes InvalidErrorCode of any pair that is not here.
@@ -26,7 +28,7 @@ export const CODES = { ArgumentInvalid: 400004, IotHubFormatError: 400006, Inval
   IotHubNotFound: 401001, IotHubUnauthorizedAccess: 401002, IotHubUnauthorized: 401003, IotHubQuotaExceeded: 403002, JobQuotaExceeded: 403003,
   DeviceMaximumQueueDepthExceeded: 403004, InvalidMessageExpiryTime: 403009, DeviceMaximumInflightMethodExceeded: 403800,
   GenericNotFound: 404000, DeviceNotFound: 404001, JobNotFound: 404002, ModuleNotFound: 404010, DeviceNotOnline: 404103,
-  EnrollmentNotFound: 404201, RegistrationNotFound: 404202, ConfigurationNotFound: 404301, GenericMethodNotAllowed: 405000,
+  EnrollmentNotFound: 404201, EnrollmentConflict: 409201, RegistrationNotFound: 404202, ConfigurationNotFound: 404301, GenericMethodNotAllowed: 405000,
   GenericConflict: 409000, DeviceAlreadyExists: 409001, JobAlreadyExists: 409104, ModuleAlreadyExistsOnDevice: 409301,
   ConfigurationAlreadyExists: 409401, PreconditionFailed: 412001, DeviceMessageLockLost: 412002, JobRunPreconditionFailed: 412003, MessageTooLarge: 413001, TooManyDevices: 413002,
   TooManyModulesOnDevice: 413003, ConfigurationCountLimitExceeded: 413101, GenericUnsupportedMediaType: 415000, ThrottlingException: 429001,
@@ -36,10 +38,22 @@ export const CODES = { ArgumentInvalid: 400004, IotHubFormatError: 400006, Inval
 // Statuses of HTTP itself, for which IoT Hub has no number of its own.
 const BEYOND = new Set([408, 417, 426, 431, 505]);
 
+// Of MQTT, and of the provisioning service.
+function judgeErrorDocument(status, body) {
+  hold(Number.isInteger(body.errorCode) && body.errorCode > 0, 'Node', 'an error without errorCode is taken for a twin');
+  hold(Math.floor(body.errorCode / 1000) === status, '.NET', `errorCode ${body.errorCode} with status ${status}`);
+  hold(typeof body.message === 'string' && body.message !== '', 'Node', 'an error without message');
+  hold(typeof body.trackingId === 'string' && DATE.test(body.timestampUtc), '.NET', 'an error without trackingId or timestampUtc');
+}
+
 function judgeRestError({ status, headers, json: body }) {
   hold(/^application\/json/.test(headers['content-type'] ?? ''), 'Node', `an error's content-type is ${headers['content-type']}`);
-  if (body.isSuccessful === false) {
+  if (Array.isArray(body.errors)) { // of a bulk, or of keys made anew
     for (const error of body.errors) hold(CODES[error.errorCode] !== undefined, '.NET', `bulk error code ${error.errorCode}`);
+    return;
+  }
+  if (body.errorCode !== undefined) { // the provisioning service's form
+    judgeErrorDocument(status, body);
     return;
   }
   hold(typeof body.Message === 'string' && typeof body.ExceptionMessage === 'string', 'Node', 'an error without Message and ExceptionMessage');
@@ -53,7 +67,6 @@ function judgeRestError({ status, headers, json: body }) {
 
 // ---- REST answers -------------------------------------------------------------------------------
 
-const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{7})?Z$/;
 const DATES = new Set(['$lastUpdated', 'lastActivityTime', 'statusUpdateTime', 'statusUpdatedTime', 'connectionStateUpdatedTime',
   'createdTimeUtc', 'lastUpdatedTimeUtc', 'createdDateTimeUtc', 'lastUpdatedDateTimeUtc', 'timestampUtc', 'enqueuedTimeUtc']);
 
@@ -117,13 +130,6 @@ export function judgeAnswer(method, target, answer) {
 
 const tokens = (topic) => topic.split('/');
 
-function judgeMqttError(status, body) {
-  hold(Number.isInteger(body.errorCode) && body.errorCode > 0, 'Node', 'a twin error without errorCode is taken for a twin');
-  hold(Math.floor(body.errorCode / 1000) === status, '.NET', `errorCode ${body.errorCode} with status ${status}`);
-  hold(typeof body.message === 'string' && body.message !== '', 'Node', 'a twin error without message');
-  hold(typeof body.trackingId === 'string' && DATE.test(body.timestampUtc), '.NET', 'a twin error without trackingId or timestampUtc');
-}
-
 function judgeTwinAnswer(topic, payload) {
   const parts = tokens(topic);
   hold(parts.length === 5, 'Java', `${topic} has more levels than five`);
@@ -139,7 +145,7 @@ function judgeTwinAnswer(topic, payload) {
   }
   const body = json(payload, 'Node');
   if (status !== 200) {
-    judgeMqttError(status, body);
+    judgeErrorDocument(status, body);
     return;
   }
   hold(body.errorCode === undefined, 'Node', 'a twin with errorCode is taken for an error');
@@ -196,7 +202,7 @@ function judgeProvisioning(topic, payload) {
   hold(match, 'embedded C', topic);
   const body = json(payload, 'Node');
   const status = Number(match[1]);
-  if (status >= 300) judgeMqttError(status, body);
+  if (status >= 300) judgeErrorDocument(status, body);
   else hold(typeof body.operationId === 'string' && typeof body.status === 'string', 'Python', `${topic} without operationId and status`);
 }
 

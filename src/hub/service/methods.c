@@ -124,11 +124,13 @@ static enum err read_seconds(const struct json *body, const char *name, int64_t 
     int64_t *seconds, struct why *why)
 {
     const struct json *value = json_find_text(body, name);
+    int64_t asked;
     if (value == NULL || value->kind == JSON_NULL)
         return ERR_NONE;
-    if (!json_int64(value, seconds) || *seconds < min || *seconds > max)
+    if (!json_int64(value, &asked) || asked < min || asked > max)
         return fail(ERR_ARGUMENT, why, "%s must be a whole number from %lld to %lld", name,
             (long long)min, (long long)max);
+    *seconds = asked;
     return ERR_NONE;
 }
 
