@@ -48,7 +48,8 @@ void progress_show(struct progress *progress, uint64_t part, uint64_t whole, uin
     double seconds = progress_seconds(progress);
     if (progress->terminal)
         fprintf(progress->out, "\r");
-    show_bar(progress, part, whole);
+    if (progress->terminal)
+        show_bar(progress, part, whole);
     fprintf(progress->out, "%llu %s, %.0f a second", (unsigned long long)count, progress->what,
         (double)count / seconds);
     if (part > 0 && part < whole)

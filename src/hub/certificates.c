@@ -469,3 +469,18 @@ enum err certificates_renew_if_due(
         *ret_renewed = due;
     return err;
 }
+
+enum err certificates_check(const char *directory, struct why *why)
+{
+    AUTO(free_certificate) X509 *server = NULL;
+    AUTO(free_key) EVP_PKEY *key = NULL;
+    enum err err = read_certificate(directory, CERTIFICATES_SERVER_FILE, &server, why);
+    if (err == ERR_NONE)
+        err = read_key(directory, CERTIFICATES_SERVER_KEY_FILE, &key, why);
+    if (err != ERR_NONE || X509_check_private_key(server, key) == 1)
+        return err;
+    ERR_clear_error();
+    return fail(ERR_CORRUPT, why,
+        "%s/" CERTIFICATES_SERVER_KEY_FILE " is not the key of " CERTIFICATES_SERVER_FILE,
+        directory);
+}

@@ -42,4 +42,8 @@ enum err certificates_renew_if_due(const char *directory, unsigned days, int64_t
 enum err certificates_cover(const char *directory, const struct span *names, size_t count,
     int64_t now_us, bool *ret_renewed, struct why *why) MUST_USE;
 
+/* Whether the server's certificate and key can be read and belong together. ERR_CORRUPT,
+ * ERR_NOT_FOUND, ERR_IO. */
+enum err certificates_check(const char *directory, struct why *why) MUST_USE;
+
 #endif

@@ -223,6 +223,9 @@ static enum err refuse_key(const char *section, const char *key, struct why *why
             nearest = &rows[i];
         }
     }
+    if (section[0] == '\0')
+        return fail(ERR_ARGUMENT, why, "%s stands before any [section] (the nearest is %s.%s)", key,
+            nearest->section, nearest->key);
     return fail(ERR_ARGUMENT, why, "there is no setting %s.%s (the nearest is %s.%s)", section, key,
         nearest->section, nearest->key);
 }
@@ -238,35 +241,63 @@ static enum err set_key(struct hub_config *config, const char *section, const ch
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
-struct ini_state {
-    struct hub_config *config;
-    struct why *why;
-    enum err err;
+/* What is read on, and who hears what is wrong with it. */
+struct loading {
+    struct hub_config config;
+    hub_config_complaint *complain;
+    void *self;
+    enum err err; /* the first */
 };
 
-/* inih stops nowhere: the first failure is kept. */
-static int take_ini_value(void *user, const char *section, const char *key, const char *value)
+static void complain(struct loading *loading, enum err err, const struct why *why)
 {
-    struct ini_state *state = user;
-    if (state->err == ERR_NONE)
-        state->err = set_key(state->config, section, key, value == NULL ? "" : value, state->why);
-    return state->err == ERR_NONE;
+    if (loading->err == ERR_NONE)
+        loading->err = err;
+    loading->complain(loading->self, why);
 }
 
-static enum err read_file(struct hub_config *config, const char *path, struct why *why)
+struct ini_file {
+    struct loading *loading;
+    const char *path;
+    FILE *stream;
+    int line; /* that was read last */
+};
+
+/* inih asks for a line, and tells what it says before it asks for the next. */
+static char *read_line(char *text, int size, void *self)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "%s: %s", path, strerror(errno));
-    struct ini_state state = {config, why, ERR_NONE};
-    int line = ini_parse_file(file, take_ini_value, &state);
-    fclose(file);
-    if (state.err != ERR_NONE)
-        why_prefix(why, "%s, line %d", path, line);
-    else if (line != 0)
-        return fail(ERR_ARGUMENT, why, "%s, line %d: this is neither [section] nor key = value",
-            path, line);
-    return state.err;
+    struct ini_file *file = self;
+    file->line++;
+    return fgets(text, size, file->stream);
+}
+
+static int take_ini_value(void *user, const char *section, const char *key, const char *value)
+{
+    struct ini_file *file = user;
+    struct why why = {""};
+    enum err err = set_key(&file->loading->config, section, key, value == NULL ? "" : value, &why);
+    if (err != ERR_NONE) {
+        why_prefix(&why, "%s, line %d", file->path, file->line);
+        complain(file->loading, err, &why);
+    }
+    return 1;
+}
+
+static void read_file(struct loading *loading, const char *path)
+{
+    struct why why = {""};
+    struct ini_file file = {.loading = loading, .path = path, .stream = fopen(path, "re")};
+    int line = file.stream == NULL ? 0 : ini_parse_stream(read_line, &file, take_ini_value, &file);
+    if (file.stream == NULL || ferror(file.stream)) {
+        enum err err = errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+        why_set(&why, "%s: %s", path, strerror(errno));
+        complain(loading, err, &why);
+    } else if (line != 0) {
+        why_set(&why, "%s, line %d: this is neither [section] nor key = value", path, line);
+        complain(loading, ERR_ARGUMENT, &why);
+    }
+    if (file.stream != NULL)
+        fclose(file.stream);
 }
 
 static enum err read_set(struct hub_config *config, const char *text, struct why *why)
@@ -285,21 +316,52 @@ static enum err read_set(struct hub_config *config, const char *text, struct why
     return set_key(config, section_text, key_text, strchr(text, '=') + 1, why);
 }
 
+static void load(
+    struct loading *loading, const char *file, const char *const *sets, size_t set_count)
+{
+    struct hub_config *config = &loading->config;
+    struct why why = {""};
+    hub_config_default(config);
+    if (file != NULL)
+        read_file(loading, file);
+    for (size_t i = 0; i < set_count; i++) {
+        enum err err = read_set(config, sets[i], &why);
+        if (err != ERR_NONE)
+            complain(loading, err, &why);
+    }
+    if (config->gateway.packet_bytes < config->limits.event_bytes + 4096) {
+        why_set(&why,
+            "gateway.packet_bytes (%zu) must be at least 4096 more than limits.event_bytes (%zu)",
+            config->gateway.packet_bytes, config->limits.event_bytes);
+        complain(loading, ERR_ARGUMENT, &why);
+    }
+}
+
+enum err hub_config_check(const char *file, const char *const *sets, size_t set_count,
+    hub_config_complaint *complain_to, void *self)
+{
+    struct loading loading = {.complain = complain_to, .self = self};
+    load(&loading, file, sets, set_count);
+    return loading.err;
+}
+
+static void keep_first(void *self, const struct why *why)
+{
+    struct why *first = self;
+    if (first != NULL && first->text[0] == '\0')
+        *first = *why;
+}
+
 enum err hub_config_load(const char *file, const char *const *sets, size_t set_count,
     struct hub_config *ret_config, struct why *why)
 {
-    struct hub_config config;
-    hub_config_default(&config);
-    enum err err = file == NULL ? ERR_NONE : read_file(&config, file, why);
-    for (size_t i = 0; i < set_count && err == ERR_NONE; i++)
-        err = read_set(&config, sets[i], why);
-    if (err == ERR_NONE && config.gateway.packet_bytes < config.limits.event_bytes + 4096)
-        err = fail(ERR_ARGUMENT, why,
-            "gateway.packet_bytes (%zu) must be at least 4096 more than limits.event_bytes (%zu)",
-            config.gateway.packet_bytes, config.limits.event_bytes);
-    if (err == ERR_NONE)
-        *ret_config = config;
-    return err;
+    struct why first = {""};
+    struct loading loading = {.complain = keep_first, .self = &first};
+    load(&loading, file, sets, set_count);
+    if (loading.err != ERR_NONE)
+        return fail(loading.err, why, "%s", first.text);
+    *ret_config = loading.config;
+    return ERR_NONE;
 }
 
 /* ---- reference and example ------------------------------------------------------------------- */

@@ -77,6 +77,11 @@ void hub_config_default(struct hub_config *ret_config);
 enum err hub_config_load(const char *file, const char *const *sets, size_t set_count,
     struct hub_config *ret_config, struct why *why) MUST_USE;
 
+/* Reads them so, and tells of everything that is wrong, not only of the first. Returns the error of
+ * the first. */
+typedef void hub_config_complaint(void *self, const struct why *why);
+enum err hub_config_check(const char *file, const char *const *sets, size_t set_count,
+    hub_config_complaint *complain_to, void *self) MUST_USE;
 /* Writes the reference page (Markdown): every row with its default, range and help. */
 void hub_config_write_reference(struct buf *out);
 

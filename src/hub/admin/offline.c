@@ -5,7 +5,10 @@
 #include "hub_config.h"
 #include "store_sqlite.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 /* Prints the outcome of a command and returns its exit status. */
 static int conclude(const char *command, enum err err, const struct why *why)
@@ -25,6 +28,11 @@ static int print_page(void (*write_page)(struct buf *out))
     return written && fflush(stdout) == 0 ? 0 : 1;
 }
 
+static void print_complaint(void *self UNUSED, const struct why *why)
+{
+    fprintf(stderr, "gemel-hub check-config: %s\n", why->text);
+}
+
 int hub_check_config(
     const char *file, const char *const *sets, size_t set_count, enum check_config_output output)
 {
@@ -32,13 +40,11 @@ int hub_check_config(
         return print_page(hub_config_write_reference);
     if (output == CHECK_CONFIG_EXAMPLE)
         return print_page(hub_config_write_example);
-    struct why why = {0};
-    struct hub_config config;
-    enum err err = hub_config_load(file, sets, set_count, &config, &why);
-    if (err == ERR_NONE)
-        printf("The configuration is good.\n");
     /* Unlike a wrong flag, a wrong file is what this command is there to find: 1, not 2. */
-    return conclude("check-config", err, &why) == 0 ? 0 : 1;
+    if (hub_config_check(file, sets, set_count, print_complaint, NULL) != ERR_NONE)
+        return 1;
+    printf("The configuration is good.\n");
+    return 0;
 }
 
 /* ---- backup and restore ---------------------------------------------------------------------- */
@@ -56,6 +62,30 @@ static enum err copy_file(const char *from, const char *to, const char *name, st
     return err == ERR_NONE ? data_file_write(to, name, buf_span(&bytes), why) : err;
 }
 
+#define PATH_SIZE (DATA_DIRECTORY_PATH_SIZE + sizeof("/" STORE_SQLITE_FILE))
+
+static enum err write_database_path(
+    const char *directory, char ret_path[PATH_SIZE], struct why *why)
+{
+    int length = snprintf(ret_path, PATH_SIZE, "%s/" STORE_SQLITE_FILE, directory);
+    if (length >= 0 && (size_t)length < PATH_SIZE)
+        return ERR_NONE;
+    return fail(ERR_ARGUMENT, why, "the path %.200s is too long", directory);
+}
+
+/* Before anything is made: what SQLite and OpenSSL say of a wrong place names none. */
+static enum err check_source(const char *from, struct why *why)
+{
+    char path[PATH_SIZE];
+    enum err err = write_database_path(from, path, why);
+    if (err != ERR_NONE)
+        return err;
+    if (access(path, R_OK) != 0)
+        return fail(errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO, why,
+            "%s: %s (a data directory, or a backup of one, has this file)", path, strerror(errno));
+    return certificates_check(from, why);
+}
+
 static enum err copy_data(const char *from, const char *to, struct why *why)
 {
     static const struct {
@@ -68,11 +98,12 @@ static enum err copy_data(const char *from, const char *to, struct why *why)
         {CERTIFICATES_SERVER_KEY_FILE, false},
     };
     AUTO(data_directory_done) struct data_directory directory = {0};
-    enum err err = data_directory_begin(to, &directory, why);
-    char database[DATA_DIRECTORY_PATH_SIZE];
-    int length = snprintf(database, sizeof(database), "%s/" STORE_SQLITE_FILE, directory.building);
-    if (err == ERR_NONE && (length < 0 || (size_t)length >= sizeof(database)))
-        err = fail(ERR_ARGUMENT, why, "the path %s is too long", to);
+    enum err err = check_source(from, why);
+    if (err == ERR_NONE)
+        err = data_directory_begin(to, &directory, why);
+    char database[PATH_SIZE];
+    if (err == ERR_NONE)
+        err = write_database_path(directory.building, database, why);
     if (err == ERR_NONE)
         err = store_sqlite_copy(from, database, why);
     for (size_t i = 0; i < COUNT_OF(files) && err == ERR_NONE; i++) {

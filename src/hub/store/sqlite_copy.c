@@ -20,6 +20,25 @@ static enum err copy_pages(sqlite3 *from, sqlite3 *to, struct why *why)
     return sqlite_error(to, code == SQLITE_DONE ? finished : code, why);
 }
 
+/* What the pages' checksums of the disk did not see: rows and indexes that do not fit. */
+static enum err check_copy(sqlite3 *db, struct why *why)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    enum err err = ERR_NONE;
+    const char *verdict =
+        code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    if (code != SQLITE_ROW)
+        err = sqlite_error(db, code, why);
+    else if (verdict == NULL || strcmp(verdict, "ok") != 0)
+        err = fail(ERR_CORRUPT, why, "the database file is damaged: %s",
+            verdict == NULL ? "no memory to say more" : verdict);
+    sqlite3_finalize(statement);
+    return err;
+}
+
 enum err store_sqlite_copy(const char *directory, const char *to_file, struct why *why)
 {
     struct sqlite_options options = sqlite_options_default;
@@ -35,6 +54,8 @@ enum err store_sqlite_copy(const char *directory, const char *to_file, struct wh
         sqlite3 *to = NULL;
         int code = sqlite3_open_v2(to_file, &to, SQLITE_OPEN_READWRITE, NULL);
         err = code == SQLITE_OK ? copy_pages(from.db, to, why) : sqlite_error(to, code, why);
+        if (err == ERR_NONE)
+            err = check_copy(to, why);
         sqlite3_close(to);
         sqlite_conn_close(&from);
     }

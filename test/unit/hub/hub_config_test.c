@@ -126,6 +126,41 @@ static void a_text_that_is_too_long_is_refused(void **state)
     assert_int_equal(hub_config_load(NULL, sets, 1, &config, &why), ERR_NONE);
 }
 
+static void note_complaint(void *self, const struct why *why)
+{
+    struct buf *all = self;
+    buf_add_text(all, why->text);
+    buf_add_byte(all, '\n');
+}
+
+static void everything_that_is_wrong_is_told(void **state)
+{
+    (void)state;
+    static const char *const want[] = {"line 1: bulk_items stands before any [section]",
+        "line 3: listen.mqtt_port is \"99999\": allowed are whole numbers from 0 to 65535",
+        "line 4: there is no setting listen.htps_port (the nearest is listen.https_port)",
+        "line 5: this is neither [section] nor key = value",
+        "line 7: log.level is \"loud\": allowed are", "limits.bulk_items is \"0\"",
+        "\"x\" is not of the form section.key=value"};
+    static const char *const sets[] = {"limits.bulk_items=0", "x"};
+    AUTO(buf_done) struct buf all = BUF_EMPTY;
+    struct hub_config config;
+    struct why why;
+    assert_int_equal(load_text("bulk_items = 1\n[listen]\nmqtt_port = 99999\nhtps_port = 1\n"
+                               "nonsense\n[log]\nlevel = loud\n",
+                         &config, &why),
+        ERR_ARGUMENT);
+    assert_int_equal(
+        hub_config_check(file_name, sets, COUNT_OF(sets), note_complaint, &all), ERR_ARGUMENT);
+    for (size_t i = 0; i < COUNT_OF(want); i++)
+        if (strstr(all.ptr, want[i]) == NULL)
+            fail_msg("%s\nis not in\n%s", want[i], all.ptr);
+    buf_clear(&all);
+    assert_int_equal(hub_config_check("/tmp", NULL, 0, note_complaint, &all), ERR_IO);
+    assert_string_equal(all.ptr, "/tmp: Is a directory\n");
+    assert_int_equal(hub_config_check(NULL, NULL, 0, note_complaint, &all), ERR_NONE);
+}
+
 static void a_missing_file_is_named(void **state)
 {
     (void)state;
@@ -215,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_bad_line_is_refused_with_its_place_and_what_is_allowed),
         cmocka_unit_test(a_text_that_is_too_long_is_refused),
         cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(everything_that_is_wrong_is_told),
         cmocka_unit_test(the_command_line_wins_and_the_last_of_it),
         cmocka_unit_test(the_example_file_sets_nothing_and_uncommented_sets_the_defaults),
         cmocka_unit_test(the_reference_names_every_section),

@@ -479,7 +479,50 @@ static void a_backup_of_a_running_server_can_be_restored(void **state)
     assert_int_equal(access(key, R_OK), 0);
     snprintf(restored, sizeof(restored), "%s/other", base);
     assert_int_equal(quietly(hub_backup, "/nowhere", restored), 1);
+    assert_non_null(strstr(errors, "/nowhere/hub.db"));
     assert_int_not_equal(access(restored, F_OK), 0);
+}
+
+/* Writes nonsense over a file of the backup, from a place on. */
+static void spoil(const char *directory, const char *name, long offset, size_t size)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    FILE *file = fopen(path, "r+e");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, offset, SEEK_SET), 0);
+    for (size_t i = 0; i < size; i++)
+        fputc((int)(i * 7 % 251), file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_backup_that_is_spoiled_is_not_restored(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        long offset;
+        size_t size;
+        const char *says;
+    } rows[] = {
+        {"hub.db", 0, 100, "damaged"},
+        {"hub.db", 8 * 4096, 40960, "damaged"},
+        {"server.pem", 0, 400, "server.pem"},
+        {"server.key", 40, 60, "server.key"},
+    };
+    char backup[96];
+    char restored[96];
+    assert_int_equal(init_in(data_dir, "kept", NULL, 0), 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        snprintf(backup, sizeof(backup), "%s/backup-%zu", base, i);
+        snprintf(restored, sizeof(restored), "%s/restored-%zu", base, i);
+        assert_int_equal(quietly(hub_backup, data_dir, backup), 0);
+        spoil(backup, rows[i].file, rows[i].offset, rows[i].size);
+        assert_int_equal(quietly(hub_restore, restored, backup), 1);
+        if (strstr(errors, rows[i].says) == NULL)
+            fail_msg("%s: %s", rows[i].file, errors);
+        assert_int_not_equal(access(restored, F_OK), 0);
+    }
 }
 
 /* ---- around each test ------------------------------------------------------------------------ */
@@ -525,6 +568,7 @@ int main(void)
         with_directory(a_certificate_from_elsewhere_is_never_replaced),
         with_directory(damaged_certificate_files_are_named),
         with_directory(a_backup_of_a_running_server_can_be_restored),
+        with_directory(a_backup_that_is_spoiled_is_not_restored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
