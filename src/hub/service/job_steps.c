@@ -43,9 +43,10 @@ static enum err complete(struct job_run *run, struct store_txn *txn, struct sche
 static enum err give_up(
     struct job_run *run, struct store_txn *txn, struct scheduled_job *row, const char *message)
 {
+    if (!arena_span(&run->step_arena, span_of(message), &row->message))
+        return ERR_MEMORY;
     row->status = SCHEDULED_FAILED;
     row->end_us = now_us(service_of(run));
-    row->message = span_of(message);
     run->ended = SCHEDULED_FAILED;
     run->deadline_us = INT64_MAX;
     run->then = STEP_AGAIN;
