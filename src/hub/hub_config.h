@@ -64,6 +64,9 @@ struct hub_config {
         char directory[CONFIG_TEXT_SIZE]; /* empty: where it was installed */
         unsigned hsts_seconds;
     } portal;
+    struct {
+        unsigned fault_injection;
+    } tests;
 };
 
 /* Fills in every default. */

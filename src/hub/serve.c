@@ -168,6 +168,7 @@ static enum err open_gateway(struct server *server, unsigned connections, struct
                 .send_bytes = config->gateway.send_bytes,
                 .subscriptions = config->gateway.subscriptions,
                 .inflight_calls = config->gateway.inflight_calls,
+                .fault_injection = config->tests.fault_injection != 0,
             },
         .threads = config->gateway.threads,
         .backlog = config->listen.backlog,

@@ -38,6 +38,7 @@ struct gateway_limits {
     size_t send_bytes;             /* unsent bytes of an MQTT connection */
     unsigned subscriptions;        /* of one MQTT connection */
     size_t inflight_calls;         /* of one MQTT connection, before it is read no further */
+    bool fault_injection;          /* clients may ask for faults; see mqtt_fault.h */
 };
 
 struct gateway_options {

@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "metrics.h"
+#include "mqtt_fault.h"
 
 /* After so many reads that were overtaken by a newer change the client is told to try later. */
 #define GET_ATTEMPTS 16
@@ -385,6 +386,12 @@ void mqtt_ops_publish(
     struct mqtt_op *op = add_op(session, kinds[topic->kind], topic->rid, publish);
     if (op == NULL) {
         conn_fail(&session->conn);
+        return;
+    }
+    if (op->kind == OP_EVENT && session->conn.thread->limits->fault_injection &&
+        mqtt_fault_take(session, topic->properties)) {
+        finish_op(op);
+        acknowledge_in_order(session);
         return;
     }
     switch (op->kind) {

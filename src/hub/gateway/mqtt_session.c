@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "mqtt_connect.h"
+#include "mqtt_fault.h"
 #include "mqtt_messages.h"
 #include "mqtt_ops.h"
 #include "mqtt_provision.h"
@@ -118,7 +119,10 @@ void mqtt_session_arm(struct mqtt_session *session)
 {
     int64_t silence = session->silence_ms - (now_ms(session) - session->heard_ms);
     int64_t token = token_left_ms(session);
-    conn_set_deadline(&session->conn, token < silence ? token : silence);
+    int64_t left = token < silence ? token : silence;
+    if (session->fault_ms != 0 && session->fault_ms - now_ms(session) < left)
+        left = session->fault_ms - now_ms(session);
+    conn_set_deadline(&session->conn, left);
 }
 
 static void deadline(struct conn *conn)
@@ -126,6 +130,8 @@ static void deadline(struct conn *conn)
     struct mqtt_session *session = (struct mqtt_session *)conn;
     if (session->state == MQTT_STATE_NEW) {
         mqtt_session_fault(session, "no CONNECT came in time");
+    } else if (session->state == MQTT_STATE_LIVE && mqtt_fault_happens(session)) {
+        return;
     } else if (session->state == MQTT_STATE_LIVE && token_left_ms(session) <= 0) {
         mqtt_session_fault(session, "its token expired");
     } else if (session->state == MQTT_STATE_LIVE && !conn->paused &&

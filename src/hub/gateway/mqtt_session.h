@@ -69,6 +69,10 @@ struct mqtt_session {
 
     struct mqtt_will *will; /* NULL: none, or DISCONNECT came */
 
+    int64_t
+        fault_ms; /* mono time at which the client wants to lose the connection; 0: it does not */
+    bool fault_is_polite;
+
     unsigned holds; /* the socket, calls in flight, the registration, whoever is at work on it */
     struct mail release_mail;
     struct mail end_mail;
