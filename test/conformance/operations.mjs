@@ -18,7 +18,7 @@ export const SECTIONS = [
     ['Disabled and deleted identities and changed keys end their sessions', { 'conformance/client': /disabled/, 'scenario/hostile-load': /cut off at once/, 'scenario/x509': /session ends/ }],
     ['Takeover by a second connection', { 'conformance/client': /takes over/, 'scenario/hostile-load': /one identity/, 'scenario/websocket': /takes over/ }],
     ['Clean and persistent sessions', { 'scenario/mqtt-misbehaviour': /CleanSession/ }],
-    ['Keep-alive', { 'scenario/mqtt-misbehaviour': /keep-alives/ }],
+    ['Keep-alive', { 'scenario/mqtt-misbehaviour': /keep-alives/, 'scenario/mqtt-rules': /keep-alive/ }],
     ['Wills', { 'scenario/mqtt-misbehaviour': /will/, 'scenario/websocket': /will/ }],
     ['Reconnects after a crash and after an orderly restart', { 'conformance/reconnect': ALL, 'scenario/hub-killed-in-a-storm': ALL }],
     ['AMQP 1.0 over WebSocket', { 'scenario/websocket': /AMQP/ }, 'refused with 400 and a sentence; nothing listens on port 5671'],
