@@ -35,7 +35,7 @@ async function fill() {
   await bulk(names.filter((n) => n.moduleId).map((n) => ({ ...n, importMode: 'create' })));
   await bulk(names.map((n) => ({ ...n, importMode: 'updateTwin', tags: randomObject(random), properties: { desired: randomObject(random) } })));
   const content = (kind) => ({ [kind]: { 'properties.desired.order': 1 } });
-  for (const [id, targetCondition, kind] of [['c-1', 'from devices.modules where tags.a = 1', 'moduleContent'], ['c-2', 'tags.b = \'north\'', 'deviceContent']])
+  for (const [id, targetCondition, kind] of [['c-1', 'from devices.modules where tags.a = 1', 'moduleContent'], ['c-2', 'is_defined(tags.b)', 'deviceContent']])
     await hub.must('PUT', `/configurations/${id}`, { body: { id, schemaVersion: '1.0', priority: 1, targetCondition, content: content(kind) } });
   let last;
   await until('the configurations are in force', async () => {

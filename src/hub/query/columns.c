@@ -268,7 +268,7 @@ enum err parser_check(struct parser *parser, struct query *query)
     note_uses(query, query->rest);
     note_uses(query, query->groups);
     if (query->whole)
-        query->uses |= QUERY_USES_TWIN | QUERY_USES_METADATA;
+        query->uses |= QUERY_USES_TWIN | QUERY_USES_METADATA | QUERY_USES_MESSAGES;
     return ERR_NONE;
 }
 

@@ -30,7 +30,7 @@ extern const struct query_limits query_limits_default;
 enum query_collection { QUERY_DEVICES, QUERY_MODULES, QUERY_JOBS };
 
 /* What must be read of a document to answer: bits. */
-enum { QUERY_USES_TWIN = 1, QUERY_USES_METADATA = 2 };
+enum { QUERY_USES_TWIN = 1, QUERY_USES_METADATA = 2, QUERY_USES_MESSAGES = 4 };
 
 /* What a source is asked for. */
 enum query_field {

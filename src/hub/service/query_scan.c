@@ -64,6 +64,7 @@ bool query_scan_of(struct arena *arena, const struct query *query, struct twin_s
     *ret_scan = (struct twin_scan){.modules = query_collection(query) == QUERY_MODULES,
         .term = term,
         .limit = SIZE_MAX,
+        .with_messages = (uses & QUERY_USES_MESSAGES) != 0,
         .with_twins = (uses & QUERY_USES_TWIN) != 0,
         .with_metadata = (uses & QUERY_USES_METADATA) != 0};
     return true;

@@ -189,6 +189,7 @@ static enum err visit_whole(struct scanning *scanning, identity_visitor *visit, 
         scanning->txn, scanning->scan->modules ? SQL_SCAN_WHOLE_MODULES : SQL_SCAN_WHOLE_DEVICES);
     enum err err = sqlite_scan_put(&query, scanning->hub_id, &every, &scanning->range,
         scanning->module, &tag, scanning->scan->limit);
+    query_put_int(&query, scanning->scan->with_messages);
     while (err == ERR_NONE && (err = query_row(&query)) == ERR_NONE)
         err = visit_row(scanning, &query, visit, self);
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
@@ -202,6 +203,7 @@ static enum err visit_key(const struct scanning *scanning, const struct walk_key
         return visit(self, &named, NULL);
     AUTO(query_done) struct query query = query_open(scanning->txn, SQL_SCAN_IDENTITY);
     query_put_int(&query, key->identity);
+    query_put_int(&query, scanning->scan->with_messages);
     enum err err = query_row(&query);
     return err == ERR_NONE ? visit_row(scanning, &query, visit, self) : err;
 }

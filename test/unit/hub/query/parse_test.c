@@ -121,7 +121,8 @@ static void the_whole_says_what_it_is(void **state UNUSED)
     assert_int_equal(query_collection(query), QUERY_MODULES);
     assert_true(query_is_whole(query));
     assert_true(query_top(query) == 5);
-    assert_int_equal(query_uses(query), QUERY_USES_TWIN | QUERY_USES_METADATA);
+    assert_int_equal(
+        query_uses(query), QUERY_USES_TWIN | QUERY_USES_METADATA | QUERY_USES_MESSAGES);
     query = parse("SELECT TOP (7) deviceId, status FROM devices WHERE connectionState = 'x'");
     assert_true(query_top(query) == 7);
     assert_int_equal(query_uses(query), 0);
@@ -129,6 +130,8 @@ static void the_whole_says_what_it_is(void **state UNUSED)
     assert_int_equal(query_uses(query), QUERY_USES_TWIN);
     query = parse("SELECT properties.desired FROM devices");
     assert_int_equal(query_uses(query), QUERY_USES_TWIN | QUERY_USES_METADATA);
+    query = parse("SELECT deviceId FROM devices WHERE cloudToDeviceMessageCount > 1");
+    assert_int_equal(query_uses(query), QUERY_USES_MESSAGES);
     assert_true(query_top(query) == UINT64_MAX);
     query = parse("SELECT * FROM devices.jobs WHERE devices.jobs.status = 'completed'");
     assert_int_equal(query_collection(query), QUERY_JOBS);
