@@ -72,11 +72,12 @@ test('a client that asks and never reads is dropped, and its memory is given bac
 });
 
 // What the kernel holds for the hub's end of a connection, in bytes; 0 without one.
-function heldByKernel(clientPort) {
+function heldByKernel(hubPort, clientPort) {
   const hex = (port) => port.toString(16).toUpperCase().padStart(4, '0');
   const line = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((l) => l.trim().split(/\s+/))
-    .find((f) => f[1]?.endsWith(`:${hex(hub.httpsPort)}`) && f[2].endsWith(`:${hex(clientPort)}`));
-  return line ? Number.parseInt(line[4].split(':')[0], 16) : 0;
+    .find((f) => f[1]?.endsWith(`:${hex(hubPort)}`) && f[2].endsWith(`:${hex(clientPort)}`));
+  const [unsent, unread] = (line?.[4] ?? '0:0').split(':').map((digits) => Number.parseInt(digits, 16));
+  return { unsent, unread };
 }
 
 test('the kernel holds little for a client that does not read', async () => {
@@ -92,11 +93,31 @@ test('the kernel holds little for a client that does not read', async () => {
   let last = -1;
   const held = await until('the hub to wait for its client', () => {
     const before = last;
-    last = heldByKernel(port);
+    last = heldByKernel(hub.httpsPort, port).unsent;
     return last > 0 && last === before && last;
   }, { everyMs: 500 });
   socket.destroy();
   assert.ok(held < 1_000_000, `${held} bytes`);
+});
+
+test('what waits for its turn to be acknowledged is bounded too', async () => {
+  const slow = await Hub.started({ set: ['throttle.twin_updates=1', 'throttle.burst_seconds=1', 'throttle.queue_seconds=300'] });
+  try {
+    const client = await MqttClient.connect(slow, await slow.createDevice('d'));
+    const answer = Buffer.concat(Array.from({ length: 1000 }, (_, i) => publishPacket('$iothub/methods/res/200/?$rid=1', '', { qos: 1, id: 1000 + i })));
+    for (let i = 1; i <= 10; i++) client.send(publishPacket(`$iothub/twin/PATCH/properties/reported/?$rid=${i}`, '{"n":1}', { qos: 1, id: i }));
+    for (let i = 0; i < 100; i++) client.send(answer);
+    let last = -1;
+    const left = await until('the hub to read no more', () => {
+      const before = last;
+      last = heldByKernel(slow.mqttPort, client.socket.localPort).unread;
+      return last === before && (last > 0 || client.socket.writableLength === 0) && { last };
+    }, { everyMs: 400 });
+    assert.ok(left.last > 0, 'it has read all of a hundred thousand answers while the first report waits');
+    await client.drop();
+  } finally {
+    await slow.stop();
+  }
 });
 
 test('ten thousand refused topics are one line of the log', async () => {

@@ -58,6 +58,7 @@ static struct mqtt_op *add_op(struct mqtt_session *session, enum op_kind kind, s
     op->text = (struct span){op->text_bytes, text.len};
     *session->last_op = op;
     session->last_op = &op->next;
+    session->op_count++;
     session->busy++;
     return op;
 }
@@ -78,6 +79,7 @@ static void acknowledge_in_order(struct mqtt_session *session)
         session->ops = op->next;
         if (session->ops == NULL)
             session->last_op = &session->ops;
+        session->op_count--;
         mem_free(op);
     }
 }
@@ -105,6 +107,7 @@ void mqtt_ops_done(struct mqtt_session *session)
         mem_free(op);
     }
     session->last_op = &session->ops;
+    session->op_count = 0;
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */

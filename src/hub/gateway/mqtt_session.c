@@ -298,7 +298,7 @@ static bool may_take_more(const struct mqtt_session *session)
     if (session->state == MQTT_STATE_NEW)
         return true;
     size_t most = session->provision != NULL ? 1 : session->conn.thread->limits->inflight_calls;
-    return session->state == MQTT_STATE_LIVE && session->busy < most &&
+    return session->state == MQTT_STATE_LIVE && session->busy < most && session->op_count < most &&
            session->events_delayed == 0 && !session->conn.thread->draining;
 }
 

@@ -56,6 +56,7 @@ struct mqtt_session {
 
     struct mqtt_op *ops; /* in the order of their packets */
     struct mqtt_op **last_op;
+    size_t op_count;       /* how many; those that are done wait for what came before them */
     size_t busy;           /* of these, how many have no answer yet */
     size_t reports_busy;   /* of these, how many are reported patches */
     size_t events_delayed; /* of these, how many events are throttled: nothing is read meanwhile */
