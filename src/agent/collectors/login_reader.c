@@ -19,8 +19,10 @@
 #define PIECE_BYTES (256u * 1024)
 #define PIECE_ENTRIES 256u
 
-/* What is read again at the start, to know who is logged in, and what was told already. */
+/* What is read again at the start, to know who is logged in, and what was told already: of wtmp
+ * enough for all who may be. */
 #define LOOK_BACK_BYTES (256u * 1024)
+#define LOOK_BACK_RECORDS (2 * LOGIN_SESSIONS_MAX)
 
 /* While a log is rotated there is none for a moment; the journal is turned to only after longer. */
 #define ABSENT_US (60 * INT64_C(1000000))
@@ -307,7 +309,9 @@ static void begin(struct follower *follower, const struct login_place *place)
     reader->last.of[source].last_us =
         place->last_us != 0 ? place->last_us : clock_wall_us(reader->clock);
     reader->looking_back = true;
-    tail_look_back(follower->tail, LOOK_BACK_BYTES, files[source].take);
+    tail_look_back(follower->tail,
+        source == LOGIN_WTMP ? LOOK_BACK_RECORDS * LOGIN_UTMP_BYTES : LOOK_BACK_BYTES,
+        files[source].take);
     reader->looking_back = false;
 }
 

@@ -67,7 +67,8 @@ void login_sessions_put(
     session->address = put(&at, address);
     session->next = sessions->newest;
     sessions->newest = session;
-    if (++sessions->counts[kind] > LOGIN_SESSIONS_MAX)
+    if (++sessions->counts[kind] >
+        (kind == LOGIN_SESSION_INVALID ? LOGIN_SESSIONS_INVALID_MAX : LOGIN_SESSIONS_MAX))
         drop_oldest(sessions, kind);
 }
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is logged in, as far as logouts need it: wtmp says of a logout only the terminal, sshd only
- * its process and the user. Each kind has a bound of its own, since anybody can make unknown users:
- * the oldest of the kind gives way, and its logout then lacks what is not known any more.
+ * its process and the user. Each kind has a bound of its own, since anybody can make unknown users.
+ * Of those who are logged in there are no more than the kernel has terminals, as a rule; the oldest
+ * gives way, and its logout then lacks what is not known any more.
  */
 #ifndef GEMEL_LOGIN_SESSIONS_H
 #define GEMEL_LOGIN_SESSIONS_H
 
 #include "login_event.h"
 
-#define LOGIN_SESSIONS_MAX 512u
+#define LOGIN_SESSIONS_MAX 4096u /* kernel.pty.max */
+#define LOGIN_SESSIONS_INVALID_MAX 512u
 
 enum login_session_kind {
     LOGIN_SESSION_LINE,    /* on a terminal, by wtmp */

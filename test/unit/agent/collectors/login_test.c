@@ -281,6 +281,42 @@ static void an_unknown_user_is_one_failure_an_attempt(void **state)
     assert_non_null(strstr(got, "LoginFailed 101 key@192.0.2.7 ssh:notty; "));
 }
 
+static void all_who_are_logged_in_are_known_when_they_leave(void **state)
+{
+    struct fixture *f = *state;
+    enum { PEOPLE = 1500 };
+    f->settings.values[SETTING_LOGIN_CACHE_SIZE].number = 2 * PEOPLE;
+    begin_life(f);
+    for (int i = 0; i < PEOPLE; i++) {
+        char line[16], user[16];
+        snprintf(line, sizeof(line), "pts/%d", i);
+        snprintf(user, sizeof(user), "user%d", i);
+        wtmp(f, USER_PROCESS, 1, 2 + i, line, user, "192.0.2.7");
+    }
+    while (collectors_run(f->collectors) <= f->harness.mono_us)
+        ;
+    f->harness.mono_us += 6 * SECOND;
+    collectors_run(f->collectors);
+    collectors_flush(f->collectors);
+    assert_int_equal(harness_events(&f->harness, "Login"), PEOPLE);
+    harness_clear(&f->harness);
+    begin_life(f); /* another, which must look back far enough */
+    for (int i = 0; i < PEOPLE; i++) {
+        char line[16];
+        snprintf(line, sizeof(line), "pts/%d", i);
+        wtmp(f, DEAD_PROCESS, 9, 2 + i, line, "", "");
+    }
+    f->harness.mono_us += 6 * SECOND;
+    while (collectors_run(f->collectors) <= f->harness.mono_us)
+        ;
+    collectors_flush(f->collectors);
+    assert_int_equal(harness_events(&f->harness, "Login"), PEOPLE);
+    const struct json *first = harness_payload(&f->harness, "Login", 0);
+    assert_true(span_is(json_string_of(first, "operation"), "Logout"));
+    assert_true(span_is(json_string_of(first, "user_name"), "user0"));
+    harness_clear(&f->harness);
+}
+
 static void strangers_who_try_names_make_no_logout_be_forgotten(void **state)
 {
     struct fixture *f = *state;
@@ -544,6 +580,7 @@ int main(void)
         TEST(a_login_in_two_files_is_one_event),
         TEST(two_of_the_same_user_stay_two),
         TEST(an_unknown_user_is_one_failure_an_attempt),
+        TEST(all_who_are_logged_in_are_known_when_they_leave),
         TEST(strangers_who_try_names_make_no_logout_be_forgotten),
         TEST(a_hostile_name_forges_nothing),
         TEST(a_torn_record_hides_no_other),
