@@ -3,7 +3,8 @@
  * The security baseline: what the checks of the benchmark find. (The checks themselves: see
  * baseline.h.) A scan is made while it is collected and takes some tens of milliseconds; only the
  * walk over the file systems can take longer, so it is made when a collection is due and before it,
- * in slices of two milliseconds with long pauses. Before that nothing is done.
+ * in slices of five milliseconds with pauses, longer ones at first, so that small devices do not
+ * feel it and large ones do not wait for minutes. Before that nothing is done.
  */
 #include "baseline.h"
 #include "collector.h"
@@ -17,12 +18,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SLICE_US INT64_C(2000)
-#define PAUSE_US                                                                                   \
-    INT64_C(60000) /* between slices: a walk takes about a thirtieth of a processor                \
-                    */
+#define SECOND_US INT64_C(1000000)
+#define SLICE_US INT64_C(5000)
 /* A walk that takes longer is used as far as it came. */
-#define WALK_US (1200 * INT64_C(1000000))
+#define WALK_US (600 * SECOND_US)
+/* What a walk found serves for scans out of turn, as after a change of settings, so long. */
+#define KEEP_US (60 * SECOND_US)
 #define FINDINGS_MAX 4096u
 #define RESULTS_ARENA_BYTES (4u * 1024 * 1024)
 #define OS_RELEASE_MAX 4096u
@@ -35,7 +36,8 @@ struct state {
     char *checks;
     char *own_dir;
     struct baseline_tree *tree; /* the walk that is under way */
-    int64_t walk_until_us;
+    int64_t walk_began_us;
+    int64_t walk_ended_us; /* 0: it is under way */
     int64_t slice_due_us;
     uint64_t counts[4];
     uint64_t refused;
@@ -76,6 +78,7 @@ static void stop(void *state)
     struct state *self = state;
     baseline_tree_free(self->tree);
     self->tree = NULL;
+    self->walk_ended_us = 0;
 }
 
 static bool lists(const char *list, struct span wanted)
@@ -111,24 +114,40 @@ static const char *root_of(const struct state *self)
     return usable ? "/proc/1/root" : "/";
 }
 
+/* The pauses between slices, by how long the walk has been under way: it takes a twentieth of a
+ * processor, then a tenth, then a fifth. */
+static int64_t pause_us(int64_t under_way_us)
+{
+    return under_way_us < 5 * SECOND_US    ? 19 * SLICE_US
+           : under_way_us < 15 * SECOND_US ? 9 * SLICE_US
+                                           : 4 * SLICE_US;
+}
+
 static int64_t prepare(void *state)
 {
     struct state *self = state;
     int64_t now_us = clock_mono_us(self->options.clock);
     struct why why = {""};
+    if (self->walk_ended_us != 0 && now_us - self->walk_ended_us > KEEP_US)
+        stop(self);
     if (self->tree == NULL) {
         if (baseline_tree_new(root_of(self), self->options.clock, &self->tree, &why) != ERR_NONE) {
             log_warn("baseline", "the file systems cannot be looked at beforehand: %s", why.text);
             return 0; /* the scan tries again, and says so where it cannot either */
         }
-        self->walk_until_us = now_us + WALK_US;
-        self->slice_due_us = now_us;
+        self->walk_began_us = self->slice_due_us = now_us;
     }
+    if (self->walk_ended_us != 0)
+        return 0;
     if (now_us < self->slice_due_us)
         return self->slice_due_us;
-    if (baseline_tree_step(self->tree, SLICE_US) || now_us >= self->walk_until_us)
+    bool ended = baseline_tree_step(self->tree, SLICE_US);
+    now_us = clock_mono_us(self->options.clock);
+    if (ended)
+        self->walk_ended_us = now_us;
+    if (ended || now_us - self->walk_began_us >= WALK_US)
         return 0;
-    self->slice_due_us = clock_mono_us(self->options.clock) + PAUSE_US;
+    self->slice_due_us = now_us + pause_us(now_us - self->walk_began_us);
     return self->slice_due_us;
 }
 
@@ -306,7 +325,8 @@ static enum err collect(void *state, struct collector_writer *writer, struct why
     else
         collector_lose(writer, LOSS_MEMORY, 1);
     arena_done(&results.arena);
-    stop(self); /* the next scan looks anew */
+    if (self->walk_ended_us == 0)
+        stop(self); /* the scan has ended it */
     self->took_us = clock_mono_us(self->options.clock) - begin_us;
     return err;
 }

@@ -252,13 +252,18 @@ static void nothing_is_done_before_a_collection_is_due(void **state)
     due_us = collectors_run(f->collectors);
     expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "result", "PASS");
     assert_true(due_us >= f->harness.mono_us + 3600 * SECOND);
-    /* A scan out of turn, as after a change of settings, looks anew. */
+    /* A scan out of turn, as after a change of settings, does with a walk of just now. */
     write_file(f, "/tmp/open", "");
     assert_int_equal(chmod(path, 0666), 0);
-    harness_clear(&f->harness);
-    set(f, SETTING_BASELINE_CHECKS_DISABLED, "1.1.2");
-    assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, &why), ERR_NONE);
-    collectors_run(f->collectors);
+    for (unsigned i = 0; i < 2; i++) {
+        harness_clear(&f->harness);
+        set(f, SETTING_BASELINE_CHECKS_DISABLED, i == 0 ? "1.1.2" : "");
+        assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, &why), ERR_NONE);
+        collectors_run(f->collectors);
+        if (i == 0)
+            expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "result", "PASS");
+        f->harness.mono_us += 61 * SECOND;
+    }
     expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "error", "1 found: /tmp/open");
 }
 
@@ -285,11 +290,11 @@ static void the_walk_is_made_in_slices_with_long_pauses(void **state)
         if (harness_events(&f->harness, NULL) > 0)
             break;
         worked_us += f->harness.mono_us - begin_us;
-        assert_true(f->harness.mono_us - begin_us < 5000);
+        assert_true(f->harness.mono_us - begin_us < 10000);
         paused_us += next_us - f->harness.mono_us;
         f->harness.mono_us = next_us;
     } while (++turns < 1000);
-    assert_in_range(turns, 3, 999);
+    assert_in_range(turns, 2, 999);
     assert_true(worked_us * 10 < paused_us);
     expect(f, "CIS-debian-12-System_File_Permissions-6.1.10", "error", "1 found: /tmp/file-1499");
 }
