@@ -105,6 +105,27 @@ describe('a hub gone mad', { concurrency: true }, () => {
     await pair.comeBack();
   });
 
+  test('desired changes that are old, skip some, stand in the way or come in floods', async (t) => {
+    const pair = await Pair.make(t);
+    const twin = (version) => `{"desired":{"Process_CacheSize":${version},"$version":${version}},"reported":{}}`;
+    const tell = (changes, enough, first = 200) => pair.misbehave({
+      get: (socket, { rid }, nth) => socket.write(answer(200, rid, twin(nth === 1 ? first : first + 50))),
+      report: (socket, { rid }, nth) => {
+        socket.write(answer(204, rid));
+        if (nth === 1) for (const [version, body] of changes) socket.write(publishPacket(`${DESIRED}?$version=${version}`, body));
+      },
+    }, enough);
+    const inForce = (version, size) => () => pair.fake.lastReport?.latest_desired_version === version
+      && (size === undefined || pair.fake.lastReport.Process_CacheSize === size);
+    await tell([[200, '{"Process_CacheSize":1}'], [3, '{"Process_CacheSize":2}'], [201, '{"Process_CacheSize":777}']], inForce(201, 777));
+    for (const broken of [[[203, '{"Process_CacheSize":1}']], [[201, Buffer.from('7b2261ff223a317d', 'hex')]],
+      [[201, '{"Process_CacheSize":1,"Process_CacheSize":2}']], [[201, `${'{"a":'.repeat(20000)}1${'}'.repeat(20000)}`]]])
+      await tell(broken, (heard) => heard.get >= 2 && inForce(250, 250)());
+    await tell(Array.from({ length: 3000 }, (_, i) => [201 + i, `{"Process_CacheSize":${10 + i % 100}}`]), (heard) => heard.get >= 2 || heard.connect >= 2
+      || inForce(3200)());
+    await pair.comeBack();
+  });
+
   test('bytes that are no MQTT', async (t) => {
     const pair = await Pair.make(t);
     const bytes = [[0x30, 0xff, 0xff, 0xff, 0xff, 0x7f], [0x30, 4, 0xff, 0xff, 1, 2], [0xf0, 0], [0, 0], [0x36, 5, 0, 1, 97, 0, 1], [0x40, 0]];

