@@ -253,7 +253,7 @@ static bool wait_for_dropper(struct paho *paho, int patience_ms)
  * the loop waits a moment and no longer. False: it is not gone yet. */
 static bool drop(struct paho *paho)
 {
-    if (paho->client != NULL && !paho->dropping) {
+    if (!paho->dropping && paho->client != NULL) {
         paho->dropped = false;
         paho->dropping = pthread_create(&paho->dropper, NULL, destroy, paho) == 0;
         if (!paho->dropping)
@@ -382,7 +382,7 @@ static enum err do_publish(void *self, const char *topic, struct span body, int 
     message.payload = (void *)(uintptr_t)body.ptr;
     message.payloadlen = (int)body.len;
     message.qos = qos;
-    if (paho->client == NULL || paho->dropping ||
+    if (paho->dropping || paho->client == NULL ||
         MQTTAsync_sendMessage(paho->client, topic, &message, &response) != MQTTASYNC_SUCCESS)
         return ERR_UNAVAILABLE;
     *ret_token = response.token;
@@ -396,7 +396,7 @@ static void do_close(void *self)
     options.onSuccess = on_closed;
     options.onFailure = on_close_failed;
     options.context = paho;
-    if (paho->client == NULL || paho->dropping ||
+    if (paho->dropping || paho->client == NULL ||
         MQTTAsync_disconnect(paho->client, &options) != MQTTASYNC_SUCCESS)
         put_text(paho, LINK_CLOSED, 0, NULL);
 }
