@@ -59,7 +59,7 @@ struct twin_scan {
     struct span after;
     struct span after_module;
     size_t limit;
-    bool only_ids; /* of the identities nothing else is read, and no twins */
+    bool only_ids;      /* of the identities nothing else is read, and no twins */
     bool with_messages; /* without it, the messages that wait for a client are not counted: 0 */
     bool with_twins;
     bool with_metadata; /* without it, the metadata of the twins is not read: "{}" */
