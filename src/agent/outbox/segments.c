@@ -171,6 +171,7 @@ static enum err begin_with(struct outbox *outbox, int fd, bool in_memory, struct
             remove_file(outbox, outbox->end_sequence);
         return ERR_MEMORY;
     }
+    must(outbox->youngest != NULL && outbox->youngest->fd == fd);
     outbox->youngest->in_memory = in_memory;
     return ERR_NONE;
 }
