@@ -91,7 +91,8 @@ static void listen_until(struct collectors *collectors, int64_t end_us)
         for (size_t i = 0; i < count; i++)
             ready[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
         now = now_us();
-        (void)poll(ready, (nfds_t)count, due_us <= now ? 0 : (int)((due_us - now) / 1000 + 1));
+        if (poll(ready, (nfds_t)count, due_us <= now ? 0 : (int)((due_us - now) / 1000 + 1)) >= 0)
+            collectors_woken(collectors, ready, count);
     }
 }
 

@@ -598,7 +598,10 @@ static void wait_until(struct agent *agent, int64_t due_us)
     int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
     if (due_us == INT64_MAX || left_ms > 3600 * 1000)
         left_ms = 3600 * 1000;
-    if (poll(fds, COLLECTORS + count, (int)left_ms) <= 0)
+    int ready = poll(fds, COLLECTORS + count, (int)left_ms);
+    if (ready >= 0 && !agent->stopping)
+        collectors_woken(agent->collectors, fds + COLLECTORS, count);
+    if (ready <= 0)
         return;
     if (fds[SIGNALS].revents != 0)
         take_signals(agent);

@@ -115,8 +115,9 @@ struct collector {
      * Asked anew before every wait. Optional. */
     size_t (*descriptors)(void *state, int *ret_fds, size_t room);
     /* Takes in what came, without blocking, and does what is due; returns the mono time at which it
-     * wants to be called again (INT64_MAX: not before a descriptor is ready). Called in every turn
-     * of the main loop while it runs, also without cause, and before each collect(). Optional. */
+     * wants to be called again (INT64_MAX: not before a descriptor is ready). Called in a turn of
+     * the main loop where one of the two is so, after start(), and before each collect(), also
+     * without cause. Optional. */
     int64_t (*run)(void *state);
 
     /* Does a piece of what a collection that is due needs done before; returns the mono time at

@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "message.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +21,10 @@ struct slot {
     uint64_t starts;
     uint64_t failures;
     int64_t interval_us;
-    int64_t due_us; /* mono */
-    size_t entry;   /* of the ledger */
+    int64_t due_us;    /* mono */
+    int64_t wanted_us; /* mono: when it wants to be run */
+    bool ready;        /* one of its descriptors is */
+    size_t entry;      /* of the ledger */
     struct collector_gate gate;
     struct collector_counts before; /* seen and lost in earlier runs */
     struct collector_counts counts; /* ours: what was lost in writing and after */
@@ -36,7 +39,9 @@ struct collectors {
     struct arena arena; /* of the payload that is being written */
     unsigned level;     /* of the budget */
     struct ledger *ledger;
-    struct ledger *own_ledger; /* where there is no other; else NULL */
+    struct ledger *own_ledger;    /* where there is no other; else NULL */
+    bool woken;                   /* it was said which descriptors are ready */
+    size_t begins[SLOTS_MAX + 1]; /* of each slot's in the descriptors last given */
     size_t count;
     struct slot slots[SLOTS_MAX];
 };
@@ -291,12 +296,13 @@ struct ledger_told *collector_told(struct collector_writer *writer, size_t at)
     return &collectors->ledger->entries[collectors->slots[at].entry].told;
 }
 
-/* Lets a collector take in what came; returns when it wants to be run again. */
-static int64_t run(const struct slot *slot)
+/* Lets a collector take in what came. */
+static void run(struct slot *slot)
 {
-    if (!slot->running || slot->collector->run == NULL)
-        return INT64_MAX;
-    return slot->collector->run(slot->state);
+    slot->wanted_us = INT64_MAX;
+    slot->ready = false;
+    if (slot->running && slot->collector->run != NULL)
+        slot->wanted_us = slot->collector->run(slot->state);
 }
 
 static void collect(struct collectors *collectors, size_t at, int64_t wall_us)
@@ -395,11 +401,35 @@ size_t collectors_descriptors(
     size_t count = 0;
     for (size_t i = 0; i < collectors->count; i++) {
         const struct slot *slot = &collectors->slots[i];
+        collectors->begins[i] = count;
         if (slot->running && slot->collector->descriptors != NULL)
             count += slot->collector->descriptors(
                 slot->state, ret_fds + count, COLLECTORS_DESCRIPTORS_MAX - count);
     }
+    collectors->begins[collectors->count] = count;
     return count;
+}
+
+void collectors_woken(struct collectors *collectors, const struct pollfd *polled, size_t count)
+{
+    must(count == collectors->begins[collectors->count]);
+    for (size_t at = 0; at < collectors->count; at++)
+        for (size_t i = collectors->begins[at]; i < collectors->begins[at + 1]; i++)
+            if (polled[i].revents != 0)
+                collectors->slots[at].ready = true;
+    collectors->woken = true;
+}
+
+/* Where nobody has asked the descriptors since the last turn. */
+static void find_ready(struct collectors *collectors)
+{
+    int fds[COLLECTORS_DESCRIPTORS_MAX];
+    struct pollfd polled[COLLECTORS_DESCRIPTORS_MAX];
+    size_t count = collectors_descriptors(collectors, fds);
+    for (size_t i = 0; i < count; i++)
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    if (count > 0 && poll(polled, (nfds_t)count, 0) > 0)
+        collectors_woken(collectors, polled, count);
 }
 
 /* Collects what is due, if it is ready; returns when it is due next, or is to be asked again. */
@@ -423,13 +453,17 @@ int64_t collectors_run(struct collectors *collectors)
     int64_t now_us = clock_mono_us(collectors->options.clock);
     int64_t wall_us = begin_message(collectors);
     int64_t next_us = now_us + LONGEST_WAIT_US;
+    if (!collectors->woken)
+        find_ready(collectors);
+    collectors->woken = false;
     for (size_t i = 0; i < collectors->count; i++) {
         struct slot *slot = &collectors->slots[i];
         if (!slot->running)
             continue;
-        int64_t wanted_us = run(slot);
+        if (slot->ready || slot->wanted_us <= now_us)
+            run(slot);
         int64_t due_us = run_due(collectors, i, now_us, wall_us);
-        next_us = earlier(next_us, earlier(wanted_us, due_us));
+        next_us = earlier(next_us, earlier(slot->wanted_us, due_us));
     }
     deliver(collectors);
     return next_us;
@@ -458,6 +492,7 @@ static enum err start(
         err = slot->collector->start(slot->state, settings, ret_field, why);
     if (err == ERR_NONE)
         slot->starts++;
+    slot->wanted_us = INT64_MIN;
     return err;
 }
 

@@ -83,6 +83,12 @@ enum err collectors_apply(struct collectors *collectors, const struct settings *
 size_t collectors_descriptors(
     struct collectors *collectors, int ret_fds[COLLECTORS_DESCRIPTORS_MAX]);
 
+/* Says which of the descriptors last given are ready, all of them in their order: the next
+ * collectors_run() runs only whose are, or who is due. It is asked for since some can be asked only
+ * once: that mounts have changed, is told to the first. Without this, collectors_run() asks. */
+struct pollfd;
+void collectors_woken(struct collectors *collectors, const struct pollfd *polled, size_t count);
+
 /*
  * Lets collectors take in what came, runs what is due and delivers it; returns the mono time
  * (microseconds) of the next due moment, which is never more than an hour ahead. Before the first

@@ -63,6 +63,7 @@ void files_settle(struct fixture *f)
         for (size_t i = 0; i < count; i++)
             polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
         calm = poll(polls, count, 5) > 0 ? 0 : calm + 1;
+        collectors_woken(f->collectors, polls, count);
         collectors_run(f->collectors);
     }
 }

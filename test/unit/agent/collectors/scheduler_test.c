@@ -5,7 +5,10 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define MINUTE (60 * SECOND)
 #define HIGH (30 * MINUTE)
@@ -22,6 +25,7 @@ struct fake {
     int64_t started_with; /* Process_CacheSize, of the last start that succeeded */
     unsigned runs;
     int64_t wants_us; /* what run() returns */
+    int fd;           /* 0: one that is none */
     unsigned unready; /* how often prepare() says to come again, at ask_us */
     int64_t ask_us;
 };
@@ -74,7 +78,8 @@ static enum err collect_fake(void *state, struct collector_writer *writer, struc
 static size_t descriptors_fake(void *state, int *ret_fds, size_t room)
 {
     assert_true(room > 0);
-    ret_fds[0] = 100 + (int)((struct fake *)state - fakes);
+    const struct fake *fake = state;
+    ret_fds[0] = fake->fd > 0 ? fake->fd : 100 + (int)(fake - fakes);
     return 1;
 }
 
@@ -525,6 +530,63 @@ static void what_runs_gives_its_descriptors_and_is_run_when_it_asks(void **state
     assert_true(fakes[FAST].runs > 0 && fakes[SLOW].runs > 0);
 }
 
+static void it_is_run_for_its_own_descriptor_or_at_its_moment_and_not_for_others(void **state)
+{
+    struct fixture *f = *state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    for (size_t i = 0; i < COUNT_OF(fakes); i++)
+        fakes[i].fd = ends[0];
+    fakes[SLOW].fd = 0; /* it is always ready */
+    apply(f);
+    collectors_run(f->collectors); /* once after the start */
+    run_for(f, LOW);
+    fakes[MIDDLE].wants_us = f->harness.mono_us + 5;
+    collectors_flush(f->collectors); /* a collection asks it, too */
+    unsigned fast_before = fakes[FAST].runs, middle_before = fakes[MIDDLE].runs;
+    unsigned slow_before = fakes[SLOW].runs;
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[FAST].runs, fast_before);
+    assert_int_equal(fakes[MIDDLE].runs, middle_before);
+    assert_int_equal(fakes[SLOW].runs, slow_before + 1);
+    slow_before++;
+    f->harness.mono_us += 5;
+    fakes[MIDDLE].wants_us = INT64_MAX;
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[FAST].runs, fast_before);
+    assert_int_equal(fakes[MIDDLE].runs, middle_before + 1);
+    assert_int_equal(fakes[SLOW].runs, slow_before + 1);
+    assert_int_equal(write(ends[1], "", 1), 1);
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[FAST].runs, fast_before + 1);
+    assert_int_equal(fakes[MIDDLE].runs, middle_before + 2);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void what_was_said_to_be_ready_is_run_once_and_not_asked_again(void **state)
+{
+    struct fixture *f = *state;
+    int ends[2], fds[COLLECTORS_DESCRIPTORS_MAX];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    for (size_t i = 0; i < COUNT_OF(fakes); i++)
+        fakes[i].fd = ends[0];
+    apply(f);
+    collectors_run(f->collectors);
+    struct pollfd polled[COUNT_OF(fakes)] = {[MIDDLE] = {.revents = POLLIN}};
+    assert_int_equal(collectors_descriptors(f->collectors, fds), COUNT_OF(fakes));
+    unsigned fast_before = fakes[FAST].runs, middle_before = fakes[MIDDLE].runs;
+    collectors_woken(f->collectors, polled, COUNT_OF(polled));
+    assert_int_equal(write(ends[1], "", 1), 1); /* for all of them, but too late */
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[FAST].runs, fast_before);
+    assert_int_equal(fakes[MIDDLE].runs, middle_before + 1);
+    collectors_run(f->collectors);
+    assert_int_equal(fakes[FAST].runs, fast_before + 1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void what_is_switched_off_takes_in_what_came_first(void **state)
 {
     struct fixture *f = *state;
@@ -557,6 +619,8 @@ int main(void)
         TEST(what_is_disabled_is_silent),
         TEST(what_is_switched_off_takes_in_what_came_first),
         TEST(what_runs_gives_its_descriptors_and_is_run_when_it_asks),
+        TEST(what_was_said_to_be_ready_is_run_once_and_not_asked_again),
+        TEST(it_is_run_for_its_own_descriptor_or_at_its_moment_and_not_for_others),
         TEST(what_is_switched_off_sends_its_rest),
         TEST(when_one_cannot_start_all_is_as_before),
         TEST(what_did_not_run_is_stopped_again_when_another_cannot_start),
