@@ -22,7 +22,8 @@ struct span users_find(const struct users *users, uint32_t user_id)
         struct span name, password, id;
         uint64_t value;
         if (span_cut(&line, ':', &name) && span_cut(&line, ':', &password) &&
-            span_cut(&line, ':', &id) && span_u64(id, UINT32_MAX, &value) && value == user_id)
+            span_cut(&line, ':', &id) && span_u64(id, UINT32_MAX, &value) && value == user_id &&
+            name.len > 0)
             return name;
     }
     return SPAN_NONE;
