@@ -210,6 +210,7 @@ static enum err seek_all(struct walk *walk, struct strand *strand, const struct 
         agree = further ? 1 : agree + 1;
         furthest = further || furthest == NULL ? part : furthest;
     }
+    must(furthest != NULL); /* there is at least one part */
     for (size_t i = 0; i < strand->count && furthest->loose; i++)
         furthest = &strand->parts[i];
     strand->head = furthest->head;
