@@ -614,8 +614,13 @@ static void loop(struct agent *agent)
     for (;;) {
         int64_t due;
         if (agent->stopping) {
-            uplink_run(agent->uplink);
-            if (run_stop(agent))
+            /* First, for who is not connected does not begin to be. */
+            bool done = run_stop(agent);
+            if (!done) {
+                uplink_run(agent->uplink);
+                done = run_stop(agent);
+            }
+            if (done)
                 return;
             due = earlier(agent->stop_due_us, uplink_due(agent->uplink));
         } else {

@@ -6,7 +6,7 @@
 #include "remote_frame.h"
 
 /* Who takes nothing for so long is given up. */
-#define REMOTE_PATIENCE_S 5
+#define REMOTE_PATIENCE_S 2
 
 struct remote_stream {
     int fd; /* negative: closed */
