@@ -69,6 +69,7 @@ static enum err send_with(struct cli *cli, const struct call *call, struct span 
         .has_body = call->body != NULL || call->is_raw,
         .timeout_s = call->timeout_s > 0 ? call->timeout_s : TIMEOUT_S,
         .ca_file = cli->credentials.ca_file,
+        .to_the_end = call->to_the_end,
     };
     struct span quoted;
     add_header(&request, "Authorization", authorization);

@@ -22,6 +22,7 @@ struct call {
     struct span continuation;
     unsigned max_items; /* of a page; 0: as many as the hub likes */
     unsigned timeout_s; /* 0: the usual */
+    bool to_the_end;    /* a signal does not break it off: who stops wants to know what it did */
 };
 
 /* Sends a call. ERR_NONE with any status of the hub; else an error of the transport. */

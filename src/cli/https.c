@@ -78,7 +78,7 @@ static int check_stop(void *self, curl_off_t down_total UNUSED, curl_off_t down 
     curl_off_t up_total UNUSED, curl_off_t up UNUSED)
 {
     const struct answer *answer = self;
-    return *answer->stop != 0;
+    return answer->stop != NULL && *answer->stop != 0;
 }
 
 /* ---- a request ------------------------------------------------------------------------------- */
@@ -207,7 +207,7 @@ static enum err https_send(void *self, const struct request *request, struct are
     struct answer answer = {.body = {.limit_bytes = ANSWER_MAX_BYTES},
         .headers = {.limit_bytes = HEADERS_MAX_BYTES},
         .arena = arena,
-        .stop = https->stop};
+        .stop = request->to_the_end ? NULL : https->stop};
     char *url = arena_format(arena, "https://%.*s%.*s", SPAN_ARG(request->host),
         (int)request->target.len, request->target.ptr);
     if (url == NULL)

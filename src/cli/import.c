@@ -244,8 +244,10 @@ static int send_range(struct import *import, size_t from, size_t to)
     struct json *body = make_body(import, from, to);
     if (body == NULL)
         return cli_fail(cli, EXIT_REFUSED, "out of memory");
-    const struct call call = {
-        .method = "POST", .target = SPAN_LIT("/devices?api-version=" API_VERSION), .body = body};
+    const struct call call = {.method = "POST",
+        .target = SPAN_LIT("/devices?api-version=" API_VERSION),
+        .body = body,
+        .to_the_end = true};
     import->again = false;
     enum err err = send_patiently(import, &call, &response, &why);
     if (err != ERR_NONE)

@@ -26,6 +26,7 @@ struct request {
     struct span body;
     unsigned timeout_s;  /* for the whole answer */
     const char *ca_file; /* the authorities to trust; NULL: those of the system */
+    bool to_the_end;     /* a signal does not break it off */
 };
 
 struct response {

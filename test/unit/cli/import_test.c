@@ -267,6 +267,42 @@ static void keys_are_renewed_a_hundred_at_a_time(void **state UNUSED)
     fake_done(&swapping);
 }
 
+/* Each allocation fails once: the command ends with a word, and leaves nothing behind. */
+static void without_memory_nothing_is_half_done(void **state UNUSED)
+{
+    static const struct fake_answer answers[] = {
+        {.status = 200, .body = FINE}, {.status = 200, .body = FINE}};
+    static const struct fake_answer pages[] = {{.status = 200, .body = "{\"totalDeviceCount\":1}"},
+        {.status = 200, .body = "[{\"id\":\"a\"}]"}, {.status = 200, .body = "[]"},
+        {.status = 200, .body = "[]"}, {.status = 200, .body = "[]"}};
+    static const char text[] =
+        "[{\"deviceId\":\"a\",\"authenticationType\":\"sas\",\"tags\":{\"t\":1}},"
+        "{\"deviceId\":\"/\"}]";
+    char line[200];
+    int status = EXIT_USAGE;
+    for (long n = 0; !(status == EXIT_REFUSED && n > 10); n++) {
+        struct fake_hub hub = {
+            .answers = answers, .answer_count = 2, .fails_memory = true, .fail_after = n};
+        status = import(&hub, text, "");
+        bool whole = hub.out != NULL && strstr(hub.out, "\"complete\": true") != NULL;
+        if (!whole)
+            status = EXIT_USAGE;
+        fake_done(&hub);
+        assert_true(n < 1000);
+    }
+    unlink(file);
+    snprintf(line, sizeof(line), "hub export --file %s", file);
+    status = EXIT_USAGE;
+    for (long n = 0; status != EXIT_DONE; n++) {
+        struct fake_hub hub = {
+            .answers = pages, .answer_count = 5, .fails_memory = true, .fail_after = n};
+        status = fake_run(&hub, line);
+        assert_int_equal(access(file, F_OK), status == EXIT_DONE ? 0 : -1);
+        fake_done(&hub);
+        assert_true(n < 1000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +313,7 @@ int main(void)
         TEST(it_goes_on_from_a_line_and_can_be_tried_dry),
         TEST(an_export_asks_page_by_page),
         TEST(keys_are_renewed_a_hundred_at_a_time),
+        TEST(without_memory_nothing_is_half_done),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,13 @@ static void try_rows(bool by_arena)
             "[{\"id\":\"b1\",\"tags\":{\"x\":1}},{\"id\":\"d1\",\"moduleId\":\"m1\",\"importMode\":"
             "\"delete\"}]",
             200},
+        {"POST", "/devices/keys/regenerate?" V,
+            "{\"policyKey\":\"both\",\"devices\":[{\"id\":\"d1\"},{\"id\":\"none\"}]}", 207},
+        {"GET", "/gemel/v1/identities?keys=true", NULL, 200},
+        {"POST", "/enrollments?" V,
+            "{\"mode\":\"update\",\"enrollments\":[{\"registrationId\":\"e\"}]}", 200},
+        {"POST", "/enrollments?" V,
+            "{\"mode\":\"delete\",\"enrollments\":[{\"registrationId\":\"e\"},7]}", 200},
         {"GET", "/gemel/v1/events?from=earliest", NULL, 200},
         {"GET", "/gemel/v1/twin-history/d1", NULL, 200},
         {"GET", "/gemel/v1/twin-history/d1/2", NULL, 200},
