@@ -2,7 +2,7 @@
 #include "device_api.h"
 
 #include "bag.h"
-#include "base64.h"
+#include "event_batch.h"
 #include "lock_token.h"
 #include "log.h"
 #include "messages.h"
@@ -11,7 +11,6 @@
 /* What authentication may use; as for CONNECT. */
 #define CALLER_ARENA_BYTES (512u * 1024)
 
-#define BATCH_ITEMS 1000
 #define LOCK_SECONDS_MIN 5
 #define LOCK_SECONDS_MAX 300
 
@@ -125,126 +124,46 @@ struct events {
     struct event_work **works;
 };
 
-/* Headers, and members of a batch's properties, that are system properties. */
-static const struct {
-    const char *name;
-    const char *key;
-} systems[] = {
-    {"iothub-messageid", "$.mid"},
-    {"iothub-correlationid", "$.cid"},
-    {"iothub-userid", "$.uid"},
-    {"iothub-to", "$.to"},
-    {"iothub-expiry", "$.exp"},
-    {"iothub-contenttype", "$.ct"},
-    {"iothub-contentencoding", "$.ce"},
-    {"iothub-creationtimeutc", "$.ctime"},
-    {"iothub-interface-id", "$.ifid"},
-    {"dt-subject", "$.sub"},
-    {"iothub-ack", "iothub-ack"},
-};
-
-static void add_property(struct bag_writer *bag, struct span name, struct span value)
-{
-    static const struct span prefix = SPAN_INIT("iothub-app-");
-    if (name.len > prefix.len && span_eq_nocase(span_first(name, prefix.len), prefix)) {
-        bag_add(bag, span_from(name, prefix.len), value);
-        return;
-    }
-    for (size_t i = 0; i < COUNT_OF(systems); i++)
-        if (span_eq_nocase(name, span_of(systems[i].name)))
-            bag_add(bag, span_of(systems[i].key), value);
-}
-
 static enum err prepare_event(
-    struct rest *rest, const struct buf *bag, struct span body, struct event_work **ret_work)
+    struct rest *rest, const struct event_message *message, struct event_work **ret_work)
 {
-    struct event_input input = {.who = &rest->device->identity, .body = body};
-    if (bag->failed || !arena_span(rest->arena, buf_span(bag), &input.properties))
-        return ERR_MEMORY;
+    const struct event_input input = {
+        .who = &rest->device->identity, .body = message->body, .properties = message->properties};
     return event_prepare(rest->service, rest->arena, &input, ret_work, rest->why);
 }
 
 static enum err prepare_single(struct rest *rest, struct events *events)
 {
     const struct rest_call *call = rest->call;
+    struct event_message message = {.body = call->body};
     AUTO(buf_done) struct buf text = BUF_EMPTY;
     struct bag_writer bag = {.out = &text};
     for (size_t i = 0; i < call->told_count; i++)
-        add_property(&bag, span_of(call->told[i].name), call->told[i].value);
+        event_batch_add(&bag, span_of(call->told[i].name), call->told[i].value);
     events->count = 1;
     events->works = arena_alloc(rest->arena, sizeof(*events->works));
-    return events->works == NULL ? ERR_MEMORY
-                                 : prepare_event(rest, &text, call->body, &events->works[0]);
-}
-
-/* The Node SDK encodes bodies and does not say so. */
-static enum err read_item_body(struct rest *rest, const struct json *item, struct span *ret_body)
-{
-    const struct json *body = json_find_text(item, "body");
-    const struct json *encoded = json_find_text(item, "base64Encoded");
-    size_t len = 0;
-    *ret_body = SPAN_NONE;
-    if (body == NULL)
-        return ERR_NONE;
-    if (body->kind != JSON_STRING || (encoded != NULL && encoded->kind != JSON_BOOL))
-        return fail(
-            ERR_ARGUMENT, rest->why, "body must be a string, and base64Encoded true or false");
-    *ret_body = body->text;
-    if (encoded != NULL && !encoded->truth)
-        return ERR_NONE;
-    char *bytes = arena_alloc(rest->arena, body->text.len + 1);
-    if (bytes == NULL)
+    if (events->works == NULL || text.failed ||
+        !arena_span(rest->arena, buf_span(&text), &message.properties))
         return ERR_MEMORY;
-    if (base64_decode(body->text, bytes, body->text.len + 1, &len, NULL) != ERR_NONE)
-        return fail(ERR_ARGUMENT, rest->why, "body is no base64, and base64Encoded is not false");
-    *ret_body = (struct span){bytes, len};
-    return ERR_NONE;
-}
-
-static enum err prepare_item(
-    struct rest *rest, const struct json *item, struct event_work **ret_work)
-{
-    const struct json *properties = json_find_text(item, "properties");
-    AUTO(buf_done) struct buf text = BUF_EMPTY;
-    struct bag_writer bag = {.out = &text};
-    struct span body;
-    if (!json_is(item, JSON_OBJECT) || (properties != NULL && properties->kind != JSON_OBJECT))
-        return fail(ERR_ARGUMENT, rest->why, "a message and its properties must be objects");
-    enum err err = read_item_body(rest, item, &body);
-    if (err != ERR_NONE)
-        return err;
-    if (properties != NULL) {
-        json_each (property, properties) {
-            if (property->kind != JSON_STRING)
-                return fail(ERR_ARGUMENT, rest->why, "the property \"%.*s\" must be a string",
-                    SPAN_ARG(property->key));
-            add_property(&bag, property->key, property->text);
-        }
-    }
-    return prepare_event(rest, &text, body, ret_work);
+    return prepare_event(rest, &message, &events->works[0]);
 }
 
 static enum err prepare_batch(struct rest *rest, struct events *events)
 {
-    struct json *batch;
-    enum err err = json_parse(rest->arena, rest->call->body, 0, &batch, rest->why);
-    if (err != ERR_NONE) {
-        why_prefix(rest->why, "the batch is no JSON");
+    struct event_message *messages;
+    size_t count;
+    enum err err = event_batch_read(rest->arena, rest->call->body, &messages, &count, rest->why);
+    if (err != ERR_NONE)
         return err;
-    }
-    if (batch->kind != JSON_ARRAY || batch->count == 0 || batch->count > BATCH_ITEMS)
-        return fail(
-            ERR_ARGUMENT, rest->why, "a batch is an array of 1 to %d messages", BATCH_ITEMS);
-    events->works = arena_alloc(rest->arena, batch->count * sizeof(*events->works));
+    events->works = arena_alloc(rest->arena, count * sizeof(*events->works));
     if (events->works == NULL)
         return ERR_MEMORY;
-    json_each (item, batch) {
-        err = prepare_item(rest, item, &events->works[events->count]);
+    for (; events->count < count; events->count++) {
+        err = prepare_event(rest, &messages[events->count], &events->works[events->count]);
         if (err != ERR_NONE) {
             why_prefix(rest->why, "message %zu of the batch", events->count + 1);
             return err;
         }
-        events->count++;
     }
     return ERR_NONE;
 }
