@@ -66,9 +66,12 @@ static void metrics_have_the_names_of_the_classes(void **state UNUSED)
         char line[128];
         snprintf(line, sizeof(line), "\ngemel_throttle_refused_total{class=\"%s\"} ",
             gate_class_name((enum throttle_class)i));
-        at = strstr(at, line); /* in their order, too */
-        if (at == NULL)
+        const char *found = strstr(at, line); /* in their order, too */
+        if (found == NULL) {
             fail_msg("%s", line);
+            return;
+        }
+        at = found;
     }
     assert_null(strstr(at + 1, "\ngemel_throttle_refused_total{"));
 }
