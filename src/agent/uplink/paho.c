@@ -42,6 +42,7 @@ struct paho {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
     bool dropped; /* the dropper is done */
+    bool bloated; /* Paho keeps the room of the largest message until the client goes */
     struct queued *first;
     struct queued **last;
     size_t count;
@@ -182,6 +183,17 @@ static void on_close_failed(void *self, MQTTAsync_failureData *data UNUSED)
     put_text(self, LINK_CLOSED, 0, NULL);
 }
 
+/* Whoever sends so much is no hub to stay with. */
+static void refuse_message(struct paho *paho, size_t body_len)
+{
+    char text[80];
+    snprintf(text, sizeof(text), "the hub sent a message of %zu bytes", body_len);
+    pthread_mutex_lock(&paho->mutex);
+    paho->bloated = true;
+    pthread_mutex_unlock(&paho->mutex);
+    put_text(paho, LINK_UNUSABLE, 0, text);
+}
+
 static int on_message(void *self, char *topic, int topic_len, MQTTAsync_message *message)
 {
     struct paho *paho = self;
@@ -189,7 +201,7 @@ static int on_message(void *self, char *topic, int topic_len, MQTTAsync_message 
     size_t body_len = message->payloadlen > 0 ? (size_t)message->payloadlen : 0;
     struct link_event event = {.kind = LINK_MESSAGE};
     if (body_len > BODY_MAX_BYTES)
-        log_warn(PART, "a message of %zu bytes from the hub is dropped", body_len);
+        refuse_message(paho, body_len);
     else
         event.topic = mem_alloc(len + 1 + body_len);
     if (event.topic != NULL) {
@@ -275,7 +287,12 @@ static void drop_client(void *self)
 
 static enum err make_client(struct paho *paho, const struct link_target *target, struct why *why)
 {
-    if (!paho->dropping && paho->client != NULL && strcmp(paho->client_id, target->client_id) == 0)
+    pthread_mutex_lock(&paho->mutex);
+    bool bloated = paho->bloated;
+    paho->bloated = false;
+    pthread_mutex_unlock(&paho->mutex);
+    if (!bloated && !paho->dropping && paho->client != NULL &&
+        strcmp(paho->client_id, target->client_id) == 0)
         return ERR_NONE;
     if (!drop(paho))
         return fail(
