@@ -124,7 +124,8 @@ static bool add_to_tally(const struct json *payload, const char *text UNUSED)
     static const char *const types[] = {
         [PROCESS_FORK] = "FORK", [PROCESS_EXEC] = "EXEC", [PROCESS_EXIT] = "EXIT"};
     unsigned type = 0;
-    while (!span_is(json_string_of(payload, "event_type"), types[type]))
+    while (type < PROCESS_EVENT_TYPES - 1 &&
+           !span_is(json_string_of(payload, "event_type"), types[type]))
         type++;
     int64_t hits = harness_number(payload, "hit_count");
     struct span line = json_string_of(payload, "commandline");
