@@ -103,7 +103,10 @@ static struct query_value value_of(enum query_sieve_kind kind, const struct face
     if (kind == QUERY_SIEVE_EDGE)
         return query_value_bool(facet->flag == 1);
     const char *word = names[kind].words[facet->flag];
-    return word == NULL ? (struct query_value){0} : query_value_string(span_of(word));
+    struct query_value value = {0};
+    if (word != NULL)
+        value = query_value_string(span_of(word));
+    return value;
 }
 
 static enum err take_facet(void *self, const struct facet *facet)
