@@ -158,6 +158,9 @@ static void arrive(
 {
     struct file_node *moved = take_moving(watch, cookie);
     if (moved == NULL) {
+        /* It went and was back before we heard of it: what could not be entered meanwhile, can. */
+        if (file_tree_child(&watch->tree, node, name) != NULL)
+            watch->arrived = true;
         /* What it holds is no news, unless it went on before it could be looked through. */
         enter(watch, node, name, known);
         return;
