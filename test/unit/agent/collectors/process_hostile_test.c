@@ -322,7 +322,7 @@ static void a_deleted_executable_says_so(void **state)
 static void give_up_the_root(const struct fixture *f)
 {
     char place[128], program[160];
-    snprintf(place, sizeof(place), "%s/mnt", f->dir);
+    snprintf(place, sizeof(place), "%s/mount", f->dir);
     snprintf(program, sizeof(program), "%s/program", place);
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mkdir(place, 0755) != 0 || mount("none", place, "tmpfs", 0, NULL) != 0)
@@ -336,11 +336,11 @@ static void what_runs_in_another_mount_namespace_is_told_by_its_own_path(void **
 {
     struct fixture *f = *state;
     char path[160], name[] = "sleeper", *arguments[] = {name, NULL};
-    snprintf(path, sizeof(path), "%s/mnt/program", f->dir);
+    snprintf(path, sizeof(path), "%s/mount/program", f->dir);
     begin(f);
     const struct json *exec = start_and_end(
         f, &(struct start){.path = path, .arguments = arguments, .prepare = give_up_the_root});
-    assert_true(ends_with(json_string_of(exec, "executable"), "/mnt/program"));
+    assert_true(ends_with(json_string_of(exec, "executable"), "/mount/program"));
     assert_int_equal(access(path, F_OK), -1);
 }
 
