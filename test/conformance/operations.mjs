@@ -21,6 +21,7 @@ export const SECTIONS = [
     ['Keep-alive', { 'scenario/mqtt-misbehaviour': /keep-alives/, 'scenario/mqtt-rules': /keep-alive/ }],
     ['Wills', { 'scenario/mqtt-misbehaviour': /will/, 'scenario/websocket': /will/ }],
     ['Reconnects after a crash and after an orderly restart', { 'conformance/reconnect': ALL, 'scenario/hub-killed-in-a-storm': ALL }],
+    ["Faults of the SDKs' own tests (`tests.fault_injection`)", { 'scenario/fault-injection': ALL }],
     ['AMQP 1.0 over WebSocket', { 'scenario/websocket': /AMQP/ }, 'refused with 400 and a sentence; nothing listens on port 5671'],
   ]],
   ['Device to cloud', [
