@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the test files of test/scenario, test/portal and test/conformance, one process each, one after the other:
-// they start whole hubs and agents, and on a small machine two at once would only disturb the
-// clocks of both.
+// Runs the test files of test/scenario, test/portal and test/conformance, one process each, two at a time: they
+// wait more than they work. Those of test/conformance share a hub and come last, one after the other.
 //
 //   node run.mjs BUILD-DIRECTORY RESULT-FILE [FILTER [FILE…]]
 //
@@ -14,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { MARK, WHOLE_FILE } from './reporter.mjs';
 
 const FILE_TIMEOUT_MS = 240_000;
+const AT_ONCE = 2;
 const here = dirname(fileURLToPath(import.meta.url));
 const test = dirname(here);
 
@@ -74,18 +74,20 @@ const [build, resultFile, filter = '', ...only] = process.argv.slice(2);
 process.env.GEMEL_BUILD = build;
 const all = [];
 let conformance;
-for (const file of testFiles(filter, only)) {
+
+const isAlone = (file) => file.startsWith(join(test, 'conformance'));
+
+async function resultOf(file) {
+  if (!isAlone(file)) return runFile(file, {});
+  if (!process.env.GEMEL_OWN_NETWORK)
+    return skipped(file, 'the SDKs need the ports 443 and 8883: run as root, or allow user namespaces');
+  conformance ??= await conformanceHub();
+  return runFile(file, conformance.env);
+}
+
+async function runAndTell(file) {
   const begin = Date.now();
-  let result;
-  if (!file.startsWith(join(test, 'conformance'))) {
-    result = await runFile(file, {});
-  } else if (!process.env.GEMEL_OWN_NETWORK) {
-    result = skipped(file, 'the SDKs need the ports 443 and 8883: run as root, or allow user namespaces');
-  } else {
-    conformance ??= await conformanceHub();
-    result = await runFile(file, conformance.env);
-  }
-  const { name, rows, output } = result;
+  const { name, rows, output } = await resultOf(file);
   all.push(...rows.map(({ ms, why, ...row }) => ({ ...row, why: why.split('\n')[0] })));
   const seconds = ((Date.now() - begin) / 1000).toFixed(1);
   const count = (what) => rows.filter((row) => row.result === what).length;
@@ -98,6 +100,15 @@ for (const file of testFiles(filter, only)) {
   }
   writeFileSync(resultFile, JSON.stringify(all));
 }
+
+async function runAll(files) {
+  for (let file = files.shift(); file !== undefined; file = files.shift()) await runAndTell(file);
+}
+
+const files = testFiles(filter, only);
+const together = files.filter((file) => !isAlone(file));
+await Promise.all(Array.from({ length: AT_ONCE }, () => runAll(together)));
+await runAll(files.filter(isAlone));
 if (conformance) {
   const row = { file: 'conformance', name: 'the hub ends cleanly after the SDKs', result: 'ok', why: '' };
   await conformance.hub.stop().catch((error) => {

@@ -267,7 +267,7 @@ static bool is_of_the_portal(struct http_op *op)
 {
     op->file.path = op->rest.path;
     op->file.is_api = service_is_api(op->rest.path);
-    return !op->is_options && span_is(op->rest.method, "GET") &&
+    return !op->is_options && (op->head_only || span_is(op->rest.method, "GET")) &&
            static_files_answer(op->thread->gateway->files, &op->file, &op->rest);
 }
 

@@ -542,7 +542,8 @@ static void a_flood_is_seen_or_counted_as_lost_to_the_last_packet(void **state)
     collectors_flush(f->collectors);
     int64_t hits = sum_of(f, "UDP", HERE4, place_port(here), THERE4, 4008).hits;
     print_message("# of %u packets %lld found room\n", sent, (long long)hits);
-    assert_int_equal(hits + fixture_counter(f, "lost.kernel_buffer"), sent);
+    /* The kernel's own packets, of neighbour discovery, find no room either. */
+    assert_in_range(hits + fixture_counter(f, "lost.kernel_buffer"), sent, sent + 16);
     assert_it_adds_up(f);
     /* What was lost stays counted when the capture is closed. */
     int64_t lost = fixture_counter(f, "lost.kernel_buffer");
