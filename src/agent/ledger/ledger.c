@@ -230,7 +230,7 @@ void ledger_encode(const struct ledger *ledger, struct buf *out)
         add_number(out, entry->accepted);
         add_number(out, entry->delivered);
         for (size_t k = 0; k < LOSS_COUNT; k++)
-            add_number(out, entry->lost[k]);
+            add_number(out, difference(entry->lost[k], k == LOSS_RESTART ? entry->lost_now : 0));
         add_number(out, entry->told.sent);
         for (size_t k = 0; k < LOSS_COUNT; k++)
             add_number(out, entry->told.lost[k]);

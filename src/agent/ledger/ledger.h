@@ -49,7 +49,9 @@ struct ledger_entry {
     uint64_t delivered;
     uint64_t lost[LOSS_COUNT];
     struct ledger_told told;
-    uint64_t lost_now; /* LOSS_RESTART of the last ledger_balance(); not stored */
+    /* LOSS_RESTART of the last ledger_balance(). Not stored, nor with the losses that are: until
+     * ledger_resume() the agent may be killed again, and the next start finds the same. */
+    uint64_t lost_now;
 };
 
 /* Whole messages of the outbox. */

@@ -161,6 +161,25 @@ static void what_is_seen_again_was_not_lost_by_the_kill(void **state UNUSED)
     assert_int_equal(ledger.entries[at].seen, 4);
 }
 
+static void a_second_kill_before_it_is_seen_again_changes_nothing(void **state UNUSED)
+{
+    struct ledger again;
+    AUTO(buf_done) struct buf bytes = BUF_EMPTY;
+    size_t at = ledger_entry(&ledger, SPAN_LIT("Login"));
+    const struct ledger_tallies none = {{0}};
+    const uint64_t lost[LOSS_COUNT] = {[LOSS_RESTART] = 4};
+    ledger_set_collected(&ledger, at, 11, lost);
+    ledger_balance(&ledger, &none, &none);
+    ledger_encode(&ledger, &bytes);
+    assert_true(ledger_decode(buf_span(&bytes), &again));
+    ledger_balance(&again, &none, &none);
+    assert_int_equal(again.entries[at].lost[LOSS_RESTART], 11);
+    assert_int_equal(again.entries[at].seen, 11);
+    ledger_resume(&again, at);
+    assert_int_equal(again.entries[at].lost[LOSS_RESTART], 4);
+    assert_int_equal(again.entries[at].seen, 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -173,6 +192,7 @@ int main(void)
         TEST(losses_that_only_a_newer_version_knows_count_as_damaged),
         TEST(tallies_are_read_again_by_an_agent_with_other_entries),
         TEST(what_a_kill_left_in_memory_is_counted),
-        TEST(what_is_seen_again_was_not_lost_by_the_kill)};
+        TEST(what_is_seen_again_was_not_lost_by_the_kill),
+        TEST(a_second_kill_before_it_is_seen_again_changes_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
