@@ -71,7 +71,7 @@ test('across a kill and a drain every acknowledged event is seen once', async ()
   const reader = new Reader();
   const acknowledged = [];
   await until('the stream began', () => reader.lastId !== '');
-  for (const end of ['kill9', 'stop', undefined]) {
+  for (const [round, end] of ['kill9', 'stop', undefined].entries()) {
     const client = await MqttClient.connect(hub, device);
     for (let i = 0; i < 30; i++) {
       const body = `${end}-${i}`;
@@ -79,6 +79,7 @@ test('across a kill and a drain every acknowledged event is seen once', async ()
       acknowledged.push(body);
     }
     await client.drop();
+    await until('the stream is taken up', () => reader.streams > round);
     if (end === undefined) break;
     await hub[end]();
     await hub.start();
