@@ -82,6 +82,14 @@ test('the agent takes over the configuration directory of the original', { skip 
   assert.equal(state.Process_CacheSize, 300);
 });
 
+test('what root renews, for himself alone, is used without a restart', { skip }, async () => {
+  const connections = async () => JSON.parse(await box.must('gemel-agent', ['status', '--json'])).connections;
+  const before = await connections();
+  await box.sh(`install -m 600 ${DATA}/ca.pem /root/ca.pem && mv /root/ca.pem /etc/gemel-agent/ca.pem`);
+  await until('it connects with it', async () => await connections() > before, { timeoutMs: 60_000, everyMs: 500 });
+  assert.equal((await box.must('stat', ['-c', '%U %a', '/etc/gemel-agent/ca.pem'])).trim(), 'root 600');
+});
+
 test('the agent runs as its own user, with no more than it needs, and its secrets are its own', { skip }, async () => {
   const pid = await property('gemel-agent', 'MainPID');
   const status = await box.must('cat', [`/proc/${pid}/status`]);

@@ -32,8 +32,23 @@ struct credentials {
 enum err credentials_init(const char *config_dir, struct credentials *ret_credentials) MUST_USE;
 void credentials_done(struct credentials *credentials);
 
-/* Looks again; returns the name of a file that is another than at the last look, or NULL. */
+/* No file of certificates or keys is larger. */
+#define CREDENTIAL_MAX_BYTES (512u << 10)
+
+/*
+ * Whether a connection can be made with the files of certificates: what is there can be read and is
+ * PEM, and where the client proves itself by certificate, the key is the certificate's. Otherwise
+ * the sentence names the file.
+ */
+enum err credentials_check(
+    const struct credentials *credentials, bool by_certificate, struct why *why) MUST_USE;
+
+/* Looks again; returns the name of a file that is another than at the last look, or NULL; that of
+ * the connection string before others. */
 const char *credentials_changed(struct credentials *credentials);
+
+/* The name of the file; the same text each time. */
+const char *credentials_name(enum credential which);
 
 /* The path, or NULL where there is no such file. */
 const char *credentials_path(const struct credentials *credentials, enum credential which);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity.h"
 
+#include "base64.h"
 #include "files.h"
 #include "host.h"
 #include "ids.h"
@@ -34,6 +35,8 @@ static enum err check(const struct connstr *connstr, struct why *why)
         host_normalise(connstr->gateway_host_name, host).len == 0)
         return fail(ERR_FORMAT, why, "GatewayHostName '%.*s' is no host name",
             SPAN_ARG(connstr->gateway_host_name));
+    if (connstr->key.len > 0 && base64_check_key(connstr->key, why) != ERR_NONE)
+        return ERR_FORMAT;
     return ERR_NONE;
 }
 

@@ -15,8 +15,22 @@ static void tell_time(int64_t wall_us, struct why *why)
     why_set(why, "%s (it says %.19sZ)?", so_far.text, clock_format(wall_us, text));
 }
 
+/* Until the proxy lets it through nobody knows how the hub is. */
+static void say_nothing_through_proxy(
+    struct span host, const char *proxy, const char *text, struct why *why)
+{
+    struct span rest = span_of(proxy), proxy_host = SPAN_NONE, port = SPAN_NONE;
+    must(span_cut(&rest, ',', &proxy_host) && span_cut(&rest, ',', &port));
+    why_set(why,
+        "no connection to %.*s through the proxy %.*s:%.*s: %s; does the proxy answer there, does "
+        "it "
+        "take this user and password, and does it allow CONNECT to the hub's port?",
+        SPAN_ARG(host), SPAN_ARG(proxy_host), SPAN_ARG(port), text[0] == '\0' ? "no answer" : text);
+}
+
 /* Paho says nothing of a name that does not resolve. */
-static void say_no_connection(struct span host, const char *text, int64_t wall_us, struct why *why)
+static void say_no_connection(
+    struct span host, const char *proxy, const char *text, int64_t wall_us, struct why *why)
 {
     static const struct {
         const char *said;
@@ -38,6 +52,10 @@ static void say_no_connection(struct span host, const char *text, int64_t wall_u
         {"", "", false},
     };
     size_t hint = 0;
+    if (proxy != NULL && strncmp(text, "TLS: ", 5) != 0) {
+        say_nothing_through_proxy(host, proxy, text, why);
+        return;
+    }
     while (strstr(text, hints[hint].said) == NULL)
         hint++;
     why_set(why, "no connection to %.*s: %s%s", SPAN_ARG(host),
@@ -47,8 +65,8 @@ static void say_no_connection(struct span host, const char *text, int64_t wall_u
         tell_time(wall_us, why);
 }
 
-void refusal_of_module(
-    const struct connstr *connstr, int code, const char *text, int64_t wall_us, struct why *why)
+void refusal_of_module(const struct connstr *connstr, const char *proxy, int code, const char *text,
+    int64_t wall_us, struct why *why)
 {
     static const char *const reasons[] = {
         [1] = "the hub does not speak MQTT 3.1.1",
@@ -63,11 +81,13 @@ void refusal_of_module(
         why_set(why, "device %.*s, module %.*s on %.*s: %s", SPAN_ARG(connstr->device_id),
             SPAN_ARG(connstr->module_id), SPAN_ARG(connstr->host_name), reasons[code]);
     else
-        say_no_connection(connstr->host_name, text, wall_us, why);
+        say_no_connection(
+            connstr->gateway_host_name.len > 0 ? connstr->gateway_host_name : connstr->host_name,
+            proxy, text, wall_us, why);
 }
 
-void refusal_of_registration(
-    struct span host, int code, const char *text, int64_t wall_us, struct why *why)
+void refusal_of_registration(struct span host, const char *proxy, int code, const char *text,
+    int64_t wall_us, struct why *why)
 {
     static const char advice[] =
         "refuses: check Provisioning_IdScope, Provisioning_RegistrationId and "
@@ -77,5 +97,5 @@ void refusal_of_registration(
         why_set(why, "the provisioning service at %.*s %s", SPAN_ARG(host),
             code == 3 ? "is not available now" : advice);
     else
-        say_no_connection(host, text, wall_us, why);
+        say_no_connection(host, proxy, text, wall_us, why);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "remote.h"
 
+#include "credentials.h"
+#include "files.h"
 #include "mem.h"
 #include "remote_frame.h"
 #include "remote_stream.h"
@@ -72,11 +74,35 @@ static struct span text_of(const char *text)
     return text == NULL ? SPAN_NONE : span_of(text);
 }
 
+/* Adds what is in the file; `path` may be NULL. */
+static enum err add_file(struct buf *frame, const char *path, struct why *why)
+{
+    struct buf content = BUF_EMPTY;
+    enum err err = path == NULL ? ERR_NONE : files_read(path, CREDENTIAL_MAX_BYTES, &content, why);
+    if (err == ERR_NONE)
+        remote_add_text(frame, path == NULL ? SPAN_NONE : buf_span(&content));
+    buf_wipe(&content);
+    return err;
+}
+
+static enum err add_target(struct buf *frame, const struct link_target *target, struct why *why)
+{
+    const char *const texts[] = {
+        target->uri, target->client_id, target->username, target->password};
+    const char *const paths[] = {target->ca_file, target->certificate_file, target->key_file};
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        remote_add_text(frame, text_of(texts[i]));
+    for (size_t i = 0; i < COUNT_OF(paths) && err == ERR_NONE; i++)
+        err = add_file(frame, paths[i], why);
+    remote_add_text(frame, text_of(target->proxy));
+    remote_add_number(frame, target->keep_alive_s);
+    return err;
+}
+
 static enum err do_connect(void *self, const struct link_target *target, struct why *why)
 {
     struct remote *remote = self;
-    const char *const texts[] = {target->uri, target->client_id, target->username, target->password,
-        target->ca_file, target->certificate_file, target->key_file, target->proxy};
     remote->phase = NOTHING;
     remote->ended = remote->closed = false;
     enum err err = reach(remote, why);
@@ -84,9 +110,11 @@ static enum err do_connect(void *self, const struct link_target *target, struct 
         return err;
     remote->epoch++;
     size_t at = begin(remote, REMOTE_CONNECT);
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        remote_add_text(&remote->frame, text_of(texts[i]));
-    remote_add_number(&remote->frame, target->keep_alive_s);
+    err = add_target(&remote->frame, target, why);
+    if (err != ERR_NONE) {
+        buf_wipe(&remote->frame);
+        return err;
+    }
     if (end_and_send(remote, at) != ERR_NONE)
         return fail(ERR_UNAVAILABLE, why, "the process gemel-agent link does not answer");
     remote->phase = CONNECTING;

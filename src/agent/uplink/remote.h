@@ -7,6 +7,9 @@
  *   uplink ── remote_link() ── socket ── remote_server ── paho ──TLS── hub
  *   capabilities, no internet             internet, no capabilities
  *
+ * The agent reads the certificates and the key, which may be for root alone, and hands over what is
+ * in them; so the other process needs no file of the machine's configuration.
+ *
  * The agent's side is a link driver (link.h) like any other; the server does what it is told by one
  * agent at a time, and a new one takes the place of the old. What the other side says is checked
  * like what a stranger says. A process that is gone is a lost connection, and tried again.

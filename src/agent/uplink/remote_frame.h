@@ -20,7 +20,8 @@
 #define REMOTE_FILTERS_MAX 8u
 
 enum remote_kind {
-    REMOTE_CONNECT,   /* the texts of a link_target in its order, keep_alive_s */
+    REMOTE_CONNECT, /* the texts of a link_target in its order, of a file its content; keep_alive_s
+                     */
     REMOTE_SUBSCRIBE, /* count, that many texts */
     REMOTE_PUBLISH,   /* token, qos, topic, body */
     REMOTE_CLOSE,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +15,11 @@
 
 #define PART "link"
 #define IN_FLIGHT_MAX 128u /* the agent's window is 100 */
+
+/* The texts of a CONNECT, and which of them are contents of files. */
+enum { URI, CLIENT_ID, USERNAME, PASSWORD, CA, CERTIFICATE, KEY, PROXY, TEXTS };
+#define FIRST_FILE CA
+#define FILES (KEY - CA + 1)
 
 struct remote_server {
     struct link_driver link;
@@ -26,8 +32,18 @@ struct remote_server {
         int link_token;
         int32_t agent_token; /* 0: free */
     } in_flight[IN_FLIGHT_MAX];
+    int files[FILES]; /* in memory: what the present connection is made with; -1: none */
     struct buf frame;
 };
+
+static void forget_files(struct remote_server *server)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        if (server->files[i] >= 0)
+            close(server->files[i]);
+        server->files[i] = -1;
+    }
+}
 
 /* ---- to the agent ---- */
 
@@ -37,6 +53,7 @@ static void drop_agent(struct remote_server *server)
         server->link.abort(server->link.self);
     server->in_use = false;
     memset(server->in_flight, 0, sizeof(server->in_flight));
+    forget_files(server);
     remote_stream_close(&server->stream);
 }
 
@@ -99,9 +116,29 @@ static char *copy_text(struct span text)
     return text.ptr == NULL ? NULL : mem_text(text);
 }
 
+/* Puts the content into a file in memory, which only this process has, and gives its path; NULL:
+ * that failed. */
+static char *keep_file(struct span content, int *ret_file)
+{
+    char path[40];
+    int file = memfd_create("gemel", MFD_CLOEXEC);
+    if (file < 0)
+        return NULL;
+    while (content.len > 0) {
+        ssize_t written = write(file, content.ptr, content.len);
+        if (written <= 0) {
+            close(file);
+            return NULL;
+        }
+        content = span_from(content, (size_t)written);
+    }
+    *ret_file = file;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+    return mem_text(span_of(path));
+}
+
 static enum err take_connect(struct remote_server *server, struct remote_frame *frame)
 {
-    enum { URI, CLIENT_ID, USERNAME, PASSWORD, CA, CERTIFICATE, KEY, PROXY, TEXTS };
     struct span spans[TEXTS];
     char *texts[TEXTS] = {NULL};
     int32_t keep_alive_s;
@@ -116,8 +153,11 @@ static enum err take_connect(struct remote_server *server, struct remote_frame *
     server->in_use = true;
     memset(server->in_flight, 0, sizeof(server->in_flight));
     bool complete = true;
+    forget_files(server);
     for (size_t i = 0; i < TEXTS; i++) {
-        texts[i] = copy_text(spans[i]);
+        bool is_file = i - FIRST_FILE < FILES && spans[i].ptr != NULL;
+        texts[i] =
+            is_file ? keep_file(spans[i], &server->files[i - FIRST_FILE]) : copy_text(spans[i]);
         complete = complete && (texts[i] != NULL || spans[i].ptr == NULL);
     }
     const struct link_target target = {.uri = texts[URI],
@@ -132,7 +172,7 @@ static enum err take_connect(struct remote_server *server, struct remote_frame *
     enum err err = complete ? server->link.connect(server->link.self, &target, &why) : ERR_MEMORY;
     for (size_t i = 0; i < TEXTS; i++) {
         if (texts[i] != NULL)
-            mem_wipe(texts[i], spans[i].len);
+            mem_wipe(texts[i], strlen(texts[i]));
         mem_free(texts[i]);
     }
     if (err != ERR_NONE)
@@ -295,6 +335,7 @@ enum err remote_server_new(
         return fail(ERR_MEMORY, why, "no memory for the link");
     server->link = link;
     server->listener = server->stream.fd = -1;
+    memset(server->files, -1, sizeof(server->files));
     server->path = mem_text(span_of(path));
     enum err err = server->path == NULL ? fail(ERR_MEMORY, why, "no memory for the link")
                                         : listen_at(server, why);

@@ -6,8 +6,6 @@
 #include "mem.h"
 #include "urlcode.h"
 
-#include <unistd.h>
-
 #define PART "uplink"
 #define PORT_MQTT "8883"
 #define PORT_WEBSOCKET "443"
@@ -97,15 +95,13 @@ static enum err connect_with(
 static enum err connect_as(const struct target_way *way, const struct who *who, struct why *why)
 {
     struct buf proxy = BUF_EMPTY;
-    for (int i = CREDENTIAL_CERTIFICATE; who->by_certificate && i <= CREDENTIAL_KEY; i++)
-        if (access(way->credentials->files[i].path, R_OK) != 0)
-            return fail(ERR_NOT_FOUND, why,
-                "a certificate is to prove who this is (x509=true), and %s cannot be read",
-                way->credentials->files[i].path);
+    enum err err = credentials_check(way->credentials, who->by_certificate, why);
+    if (err != ERR_NONE)
+        return err;
     if (way->proxy != NULL)
         write_proxy(span_of(way->proxy), &proxy);
-    enum err err = proxy.failed ? fail(ERR_MEMORY, why, "no memory to connect")
-                                : connect_with(way, who, proxy.ptr, why);
+    err = proxy.failed ? fail(ERR_MEMORY, why, "no memory to connect")
+                       : connect_with(way, who, proxy.ptr, why);
     buf_wipe(&proxy);
     return err;
 }

@@ -24,7 +24,8 @@ void target_write_uri(
     struct span host, enum transport transport, bool by_certificate, struct buf *out);
 
 /* Begin to connect, as the module or to the provisioning service, with a token that is valid until
- * `expires_s` or by certificate. ERR_NOT_FOUND: the certificate or its key cannot be read. */
+ * `expires_s` or by certificate. Not ERR_NONE: nothing is under way, and the sentence says what
+ * stands against it. */
 enum err target_connect_as_module(const struct target_way *way, const struct identity *identity,
     int64_t expires_s, struct why *why) MUST_USE;
 enum err target_connect_to_register(const struct target_way *way,

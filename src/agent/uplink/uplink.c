@@ -310,9 +310,10 @@ static void say_refused(struct uplink *uplink, int code, const char *text)
     struct why why = {""};
     int64_t wall_us = clock_wall_us(uplink->options.clock);
     if (uplink->registering)
-        refusal_of_registration(registration_host(uplink->registration), code, text, wall_us, &why);
+        refusal_of_registration(
+            registration_host(uplink->registration), uplink->proxy, code, text, wall_us, &why);
     else
-        refusal_of_module(&uplink->identity.connstr, code, text, wall_us, &why);
+        refusal_of_module(&uplink->identity.connstr, uplink->proxy, code, text, wall_us, &why);
     note_error(uplink, "%s", why.text);
 }
 
@@ -508,11 +509,21 @@ void uplink_renew(struct uplink *uplink)
 
 void uplink_look(struct uplink *uplink)
 {
+    struct why why = {""};
     const char *changed = credentials_changed(&uplink->credentials);
+    bool by_certificate = uplink->registering ? registration_by_certificate(uplink->registration)
+                                              : uplink->identity.connstr.x509;
     if (changed == NULL)
         return;
-    log_info(PART, "%s has changed: connecting with it", changed);
-    uplink_renew(uplink);
+    /* Certificate and key are replaced one after the other: until they go together, a connection
+     * that works is not given up for them. */
+    if (uplink->state == UP && changed != credentials_name(CREDENTIAL_CONNECTION_STRING) &&
+        credentials_check(&uplink->credentials, by_certificate, &why) != ERR_NONE) {
+        log_warn(PART, "%s has changed, but the connection stays as it is: %s", changed, why.text);
+    } else {
+        log_info(PART, "%s has changed: connecting with it", changed);
+        uplink_renew(uplink);
+    }
 }
 
 int64_t uplink_run(struct uplink *uplink)
@@ -640,17 +651,14 @@ enum err uplink_new(
         err = fail(ERR_MEMORY, why, "no memory for the uplink");
     if (err == ERR_NONE)
         err = find_identity(uplink, why);
-    if (err == ERR_NONE && options->proxy != NULL && options->proxy[0] != '\0') {
-        uplink->proxy = mem_text(span_of(options->proxy));
-        if (uplink->proxy == NULL)
-            err = fail(ERR_MEMORY, why, "no memory for the uplink");
-    }
-    if (err != ERR_NONE) {
+    if (err == ERR_NONE && options->proxy != NULL && options->proxy[0] != '\0' &&
+        (uplink->proxy = mem_text(span_of(options->proxy))) == NULL)
+        err = fail(ERR_MEMORY, why, "no memory for the uplink");
+    if (err == ERR_NONE)
+        *ret_uplink = uplink;
+    else
         uplink_free(uplink);
-        return err;
-    }
-    *ret_uplink = uplink;
-    return ERR_NONE;
+    return err;
 }
 
 void uplink_free(struct uplink *uplink)

@@ -113,7 +113,8 @@ static void a_bad_file_gets_a_sentence_with_its_path_and_without_the_key(void **
         "HostName=h;DeviceId=d d;ModuleId=m;SharedAccessKey=" KEY,
         "HostName=h h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY,
         "HostName=h:0;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY,
-        "HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY ";GatewayHostName=a b"};
+        "HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=" KEY ";GatewayHostName=a b",
+        "HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=no base64"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         struct identity identity;
         struct why why = {""};

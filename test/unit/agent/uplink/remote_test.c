@@ -40,12 +40,27 @@ static const char *shown(const char *text)
     return text == NULL ? "-" : text;
 }
 
+/* What is in the file; a text that lasts until the next one. */
+static const char *content(const char *file_path)
+{
+    static char text[3][100];
+    static size_t at;
+    char *into = text[at++ % COUNT_OF(text)];
+    if (file_path == NULL)
+        return "-";
+    FILE *file = fopen(file_path, "r");
+    assert_non_null(file);
+    into[fread(into, 1, sizeof(text[0]) - 1, file)] = '\0';
+    fclose(file);
+    return into;
+}
+
 static enum err line_connect(void *self UNUSED, const struct link_target *target, struct why *why)
 {
     line.connects++;
     snprintf(line.target, sizeof(line.target), "%s|%s|%s|%s|%s|%s|%s|%s|%d", target->uri,
-        target->client_id, target->username, shown(target->password), shown(target->ca_file),
-        shown(target->certificate_file), shown(target->key_file), shown(target->proxy),
+        target->client_id, target->username, shown(target->password), content(target->ca_file),
+        content(target->certificate_file), content(target->key_file), shown(target->proxy),
         target->keep_alive_s);
     if (line.connect_error != ERR_NONE)
         why_set(why, "not today");
@@ -112,11 +127,12 @@ static void happens(enum link_event_kind kind, int code, int token, const char *
 static const struct link_driver line_driver = {
     line_connect, line_subscribe, line_publish, line_close, line_abort, line_fd, line_take, NULL};
 
+static char ca_path[100];
 static const struct link_target target = {.uri = "ssl://h:1",
     .client_id = "d/m",
     .username = "h/d/m",
     .password = "secret",
-    .ca_file = "/ca",
+    .ca_file = ca_path,
     .keep_alive_s = 60};
 
 static int set_up(void **state UNUSED)
@@ -124,6 +140,11 @@ static int set_up(void **state UNUSED)
     snprintf(dir, sizeof(dir), "/tmp/gemel-remote-XXXXXX");
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/link.sock", dir);
+    snprintf(ca_path, sizeof(ca_path), "%s/ca.pem", dir);
+    FILE *file = fopen(ca_path, "w");
+    assert_non_null(file);
+    fputs("of the CA", file);
+    fclose(file);
     memset(&line, 0, sizeof(line));
     line.next_token = 77;
     assert_int_equal(remote_server_new(path, line_driver, &server, NULL), ERR_NONE);
@@ -137,6 +158,7 @@ static int tear_down(void **state UNUSED)
     remote_free(remote);
     remote_server_free(server);
     buf_done(&line.body);
+    unlink(ca_path);
     rmdir(dir);
     return 0;
 }
@@ -169,7 +191,7 @@ static void come_up(void)
 static void what_is_told_arrives_as_it_was(void **state UNUSED)
 {
     come_up();
-    assert_string_equal(line.target, "ssl://h:1|d/m|h/d/m|secret|/ca|-|-|-|60");
+    assert_string_equal(line.target, "ssl://h:1|d/m|h/d/m|secret|of the CA|-|-|-|60");
     assert_string_equal(line.filters, "a/# b/# ");
     assert_true(agent.fd(agent.self) >= 0);
 
@@ -194,6 +216,23 @@ static void what_is_told_arrives_as_it_was(void **state UNUSED)
     assert_int_equal(line.closes, 1);
     happens(LINK_CLOSED, 0, 0, "");
     assert_int_equal(next(), LINK_CLOSED);
+}
+
+static void what_is_in_files_goes_over_not_their_paths(void **state UNUSED)
+{
+    struct link_target by_certificate = target;
+    struct why why = {""};
+    by_certificate.password = NULL;
+    by_certificate.certificate_file = by_certificate.key_file = ca_path;
+    assert_int_equal(agent.connect(agent.self, &by_certificate, NULL), ERR_NONE);
+    next();
+    assert_string_equal(line.target, "ssl://h:1|d/m|h/d/m|-|of the CA|of the CA|of the CA|-|60");
+
+    assert_int_equal(unlink(ca_path), 0);
+    assert_int_equal(agent.connect(agent.self, &by_certificate, &why), ERR_NOT_FOUND);
+    assert_non_null(strstr(why.text, "ca.pem: No such file"));
+    assert_int_equal(next(), -1);
+    assert_int_equal(line.connects, 1);
 }
 
 static void a_message_comes_with_topic_and_body_up_to_the_largest(void **state UNUSED)
@@ -381,6 +420,7 @@ static void a_path_that_no_socket_can_have_is_refused(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(what_is_told_arrives_as_it_was),
+        TEST(what_is_in_files_goes_over_not_their_paths),
         TEST(a_message_comes_with_topic_and_body_up_to_the_largest),
         TEST(a_refusal_comes_with_its_code_and_text),
         TEST(what_belongs_to_a_connection_that_was_dropped_is_not_told),

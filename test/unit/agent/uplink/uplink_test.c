@@ -145,14 +145,19 @@ static void on_delivered(void *self UNUSED, int token)
 static char dir[64];
 static struct uplink *uplink;
 
-static void write_string(const char *text)
+static void write_file(const char *name, const char *text)
 {
     char path[128];
-    snprintf(path, sizeof(path), "%s/connection_string.txt", dir);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
+}
+
+static void write_string(const char *text)
+{
+    write_file("connection_string.txt", text);
 }
 
 static struct uplink_options options_of_the_test(void)
@@ -377,6 +382,25 @@ static void a_renewed_file_is_used_without_a_restart(void **state UNUSED)
     assert_string_equal(line.uri, "ssl://other.local:8883");
 }
 
+static void for_a_file_that_is_no_use_a_connection_is_not_given_up(void **state UNUSED)
+{
+    come_up();
+    write_file("ca.pem", "half a fi");
+    uplink_look(uplink);
+    assert_int_equal(line.closes, 0);
+    write_file("ca.pem", "-----BEGIN CERTIFICATE-----\n");
+    uplink_look(uplink);
+    assert_int_equal(line.closes, 1);
+}
+
+static void a_file_that_is_no_use_is_named(void **state UNUSED)
+{
+    write_file("ca.pem", "half a fi");
+    uplink_run(uplink);
+    assert_int_equal(line.connects, 0);
+    assert_true(status_has("ca.pem is no PEM file"));
+}
+
 static void who_waits_because_he_was_refused_tries_a_new_key_at_once(void **state UNUSED)
 {
     for (int i = 0; i < 12; i++) {
@@ -422,6 +446,31 @@ static void a_failure_to_connect_says_where_to_look(void **state UNUSED)
             fail_msg("'%s' does not say: %s", rows[i].said, rows[i].hint);
         wait_for_it();
     }
+}
+
+static void of_two_hosts_on_the_way_the_one_that_did_not_answer_is_named(void **state UNUSED)
+{
+    struct uplink_options options = options_of_the_test();
+    write_string("HostName=hub.local;DeviceId=d1;ModuleId=m1;SharedAccessKey=" KEY
+                 ";GatewayHostName=gateway.local");
+    uplink_free(uplink);
+    uplink = NULL;
+    assert_int_equal(uplink_new(&options, &uplink, NULL), ERR_NONE);
+    uplink_run(uplink);
+    event(LINK_REFUSED, -1, "");
+    assert_true(status_has("no connection to gateway.local"));
+
+    char config[] = "10.0.0.1,3128,an,password";
+    options.proxy = config;
+    uplink_free(uplink);
+    uplink = NULL;
+    assert_int_equal(uplink_new(&options, &uplink, NULL), ERR_NONE);
+    uplink_run(uplink);
+    event(LINK_REFUSED, -1, "TCP/TLS connect failure");
+    assert_true(status_has("through the proxy 10.0.0.1:3128: TCP/TLS connect failure; does the"));
+    wait_for_it();
+    event(LINK_REFUSED, -1, "TLS: certificate verify failed");
+    assert_true(status_has("is the CA of the hub in ca.pem"));
 }
 
 static void a_lost_connection_is_told_and_followed_by_another(void **state UNUSED)
@@ -611,9 +660,12 @@ int main(void)
         TEST(pauses_grow_to_five_minutes_and_never_end),
         TEST(over_websocket_and_a_proxy_it_goes_where_the_settings_say),
         TEST(a_renewed_file_is_used_without_a_restart),
+        TEST(for_a_file_that_is_no_use_a_connection_is_not_given_up),
+        TEST(a_file_that_is_no_use_is_named),
         TEST(who_waits_because_he_was_refused_tries_a_new_key_at_once),
         TEST(refused_credentials_are_said_and_tried_slowly),
         TEST(a_failure_to_connect_says_where_to_look),
+        TEST(of_two_hosts_on_the_way_the_one_that_did_not_answer_is_named),
         TEST(a_lost_connection_is_told_and_followed_by_another),
         TEST(connections_that_do_not_last_come_more_slowly),
         TEST(a_token_is_renewed_between_80_and_90_percent_of_its_life),
