@@ -52,7 +52,6 @@ export const libraries = [
   [/^curl\//, ['src/cli']],
   [/^argon2/, ['src/hub']],
   [/^ini\.h/, ['src/hub']],
-  [/^pcap/, ['src/agent/collectors']],
   [/^openssl\/(hmac|evp|sha|crypto|bio|buffer)\.h/, ['src/wire', 'src/hub', 'src/agent/uplink', 'src/agent/baseline']],
   [/^openssl\//, ['src/hub', 'src/agent/uplink', 'src/agent/baseline']],
   [/^cmocka\.h/, ['test']],

@@ -4,8 +4,8 @@
 #include "mem.h"
 
 #define DNS_PORT 53u
-/* The answer that named a flow's address may be read a moment after the flow's first packet, since
- * it lies in the buffer of the other direction. */
+/* The answer that named a flow's address may be read a moment after the flow's first packet, where
+ * it came over another interface, whose ring is read later. */
 #define NAMING_US INT64_C(3000000)
 
 void account_init(struct network_account *ret_account, struct collector_gate *gate, uint64_t seed)

@@ -102,7 +102,7 @@ static void set_state(struct network_devices *devices, struct states *states, co
 static void close_ended(struct network_devices *devices, size_t at)
 {
     struct network_capture *capture = devices->ending[at].capture;
-    devices->lost += capture_lost(capture);
+    devices->lost += capture_lost(capture) + capture_unread(capture);
     capture_close(capture);
     devices->ending[at] = devices->ending[--devices->ending_count];
 }
@@ -110,35 +110,11 @@ static void close_ended(struct network_devices *devices, size_t at)
 static void end_capture(struct network_devices *devices, struct network_capture *capture,
     int64_t wall_us, int64_t mono_us)
 {
-    if (capture == NULL)
-        return;
     if (devices->ending_count == NETWORK_DEVICES_ENDING_MAX)
         close_ended(devices, 0);
     capture_end(capture, wall_us);
     devices->ending[devices->ending_count].capture = capture;
     devices->ending[devices->ending_count++].until_us = mono_us + ENDING_US;
-}
-
-static void end_device(struct network_devices *devices, struct network_device *device,
-    int64_t wall_us, int64_t mono_us)
-{
-    for (size_t i = 0; i < COUNT_OF(device->captures); i++)
-        end_capture(devices, device->captures[i], wall_us, mono_us);
-    device->captures[0] = device->captures[1] = NULL;
-}
-
-static enum err open_captures(const struct network_devices *devices, const char *name,
-    bool loopback, struct network_capture *ret_captures[2], struct why *why)
-{
-    enum err err = capture_open(
-        name, loopback ? CAPTURE_LOOP : CAPTURE_IN, devices->buffer_bytes, &ret_captures[0], why);
-    ret_captures[1] = NULL;
-    if (err != ERR_NONE || loopback)
-        return err;
-    err = capture_open(name, CAPTURE_OUT, devices->buffer_bytes, &ret_captures[1], why);
-    if (err != ERR_NONE)
-        capture_close(ret_captures[0]);
-    return err;
 }
 
 static struct network_device *find(
@@ -155,48 +131,46 @@ static int64_t wall_now_us(void)
     return clock_wall_us(&clock_system);
 }
 
-/* Opens captures for an interface that has none, or has them with other buffers. */
-static enum network_device_is renew(struct network_devices *devices, const char *name,
-    unsigned index, bool loopback, int64_t mono_us, struct why *why)
+/* Opens a capture for an interface that has none, or has one with another ring. */
+static enum network_device_is renew(
+    struct network_devices *devices, const struct capture_of *of, int64_t mono_us, struct why *why)
 {
-    struct network_device *device = find(devices, name, index);
+    struct network_device *device = find(devices, of->name, of->index);
     if (device != NULL)
         device->wanted = true;
     if (device != NULL && device->buffer_bytes == devices->buffer_bytes)
         return DEVICE_CAPTURED;
     if (device == NULL && devices->count == NETWORK_DEVICES_MAX)
         return DEVICE_LEFT;
-    struct network_capture *captures[2];
-    enum err err = open_captures(devices, name, loopback, captures, why);
+    struct network_capture *capture;
+    enum err err = capture_open(of, devices->buffer_bytes, &capture, why);
     if (err != ERR_NONE)
         return device != NULL         ? DEVICE_CAPTURED
                : err == ERR_NOT_FOUND ? DEVICE_DOWN
                                       : DEVICE_REFUSED;
     int64_t now_us = wall_now_us();
-    for (size_t i = 0; i < COUNT_OF(captures); i++)
-        if (captures[i] != NULL)
-            capture_begin(captures[i], now_us);
+    capture_begin(capture, now_us);
     if (device != NULL) {
-        end_device(devices, device, now_us, mono_us);
+        end_capture(devices, device->capture, now_us, mono_us);
     } else {
         device = &devices->devices[devices->count++];
-        *device = (struct network_device){.index = index, .wanted = true};
-        must(span_copy(span_of(name), device->name, sizeof(device->name)));
+        *device = (struct network_device){.index = of->index, .wanted = true};
+        must(span_copy(span_of(of->name), device->name, sizeof(device->name)));
     }
     device->buffer_bytes = devices->buffer_bytes;
-    memcpy(device->captures, captures, sizeof(captures));
+    device->capture = capture;
     return DEVICE_CAPTURED;
 }
 
-/* An interface that was made anew under its index is another one: its old captures are dead. */
+/* An interface that was made anew under its index is another one: its old capture is dead. */
 static void end_dead(struct network_devices *devices, int64_t mono_us)
 {
     for (size_t i = devices->count; i-- > 0;) {
         struct network_device *device = &devices->devices[i];
         device->wanted = false;
-        if (capture_is_of(device->captures[0], device->index))
+        if (capture_is_of(device->capture, device->index))
             continue;
-        end_device(devices, device, INT64_MAX, mono_us);
+        end_capture(devices, device->capture, INT64_MAX, mono_us);
         *device = devices->devices[--devices->count];
     }
 }
@@ -206,35 +180,43 @@ static void end_unwanted(struct network_devices *devices, int64_t wall_us, int64
     for (size_t i = devices->count; i-- > 0;) {
         if (devices->devices[i].wanted)
             continue;
-        end_device(devices, &devices->devices[i], wall_us, mono_us);
+        end_capture(devices, devices->devices[i].capture, wall_us, mono_us);
         devices->devices[i] = devices->devices[--devices->count];
     }
 }
 
-static unsigned flags_of(const struct network_devices *devices, const char *name)
+/* Asks the kernel of an interface; false where there is none of the name any more. */
+static bool ask(
+    const struct network_devices *devices, const char *name, int what, struct ifreq *ret_answer)
 {
     struct ifreq request = {0};
-    if (!span_copy(span_of(name), request.ifr_name, sizeof(request.ifr_name)))
-        return 0;
-    return ioctl(devices->link_fd, SIOCGIFFLAGS, &request) == 0
-               ? (unsigned)(unsigned short)request.ifr_flags
-               : 0;
+    if (!span_copy(span_of(name), request.ifr_name, sizeof(request.ifr_name)) ||
+        ioctl(devices->link_fd, (unsigned long)what, &request) != 0)
+        return false;
+    *ret_answer = request;
+    return true;
 }
 
 static void settle_existing(struct network_devices *devices, struct states *states, int64_t mono_us)
 {
     struct if_nameindex *all = if_nameindex();
     for (const struct if_nameindex *one = all; one != NULL && one->if_index != 0; one++) {
-        unsigned flags = flags_of(devices, one->if_name);
-        bool loopback = (flags & IFF_LOOPBACK) != 0;
+        struct ifreq flags, hardware;
         struct why why = {""};
-        if (!is_wanted(devices, one->if_name, loopback))
+        if (!ask(devices, one->if_name, SIOCGIFFLAGS, &flags) ||
+            !ask(devices, one->if_name, SIOCGIFHWADDR, &hardware))
+            continue;
+        const struct capture_of of = {.name = one->if_name,
+            .index = one->if_index,
+            .hardware = hardware.ifr_hwaddr.sa_family,
+            .loopback = (flags.ifr_flags & IFF_LOOPBACK) != 0};
+        if (!is_wanted(devices, of.name, of.loopback))
             continue;
         enum network_device_is is = DEVICE_DOWN;
-        if ((flags & IFF_UP) != 0)
-            is = renew(devices, one->if_name, one->if_index, loopback, mono_us, &why);
-        else if (find(devices, one->if_name, one->if_index) != NULL)
-            find(devices, one->if_name, one->if_index)->wanted = true; /* until it is up again */
+        if ((flags.ifr_flags & IFF_UP) != 0)
+            is = renew(devices, &of, mono_us, &why);
+        else if (find(devices, of.name, of.index) != NULL)
+            find(devices, of.name, of.index)->wanted = true; /* until it is up again */
         set_state(devices, states, one->if_name, is, &why);
     }
     if (all != NULL)
@@ -276,10 +258,8 @@ void network_devices_close(struct network_devices *devices)
 {
     while (devices->ending_count > 0)
         close_ended(devices, 0);
-    for (size_t i = 0; i < devices->count; i++) {
-        capture_close(devices->devices[i].captures[0]);
-        capture_close(devices->devices[i].captures[1]);
-    }
+    for (size_t i = 0; i < devices->count; i++)
+        capture_close(devices->devices[i].capture);
     devices->count = 0;
     mem_free(devices->list);
     devices->list = NULL;
@@ -307,14 +287,13 @@ void network_devices_end(struct network_devices *devices, int64_t wall_us, int64
 
 static struct network_capture *capture_at(const struct network_devices *devices, size_t at)
 {
-    if (at < devices->count * 2)
-        return devices->devices[at / 2].captures[at % 2];
-    return devices->ending[at - devices->count * 2].capture;
+    return at < devices->count ? devices->devices[at].capture
+                               : devices->ending[at - devices->count].capture;
 }
 
-static size_t capture_places(const struct network_devices *devices)
+static size_t capture_count(const struct network_devices *devices)
 {
-    return devices->count * 2 + devices->ending_count;
+    return devices->count + devices->ending_count;
 }
 
 size_t network_devices_poll(
@@ -322,12 +301,18 @@ size_t network_devices_poll(
 {
     size_t count = 0;
     ret_fds[count++] = (struct pollfd){.fd = devices->link_fd, .events = POLLIN};
-    for (size_t i = 0; i < capture_places(devices); i++) {
-        const struct network_capture *capture = capture_at(devices, i);
-        if (capture != NULL)
-            ret_fds[count++] = (struct pollfd){.fd = capture_fd(capture), .events = POLLIN};
-    }
+    for (size_t i = 0; i < capture_count(devices); i++)
+        ret_fds[count++] =
+            (struct pollfd){.fd = capture_fd(capture_at(devices, i)), .events = POLLIN};
     return count;
+}
+
+void network_devices_polled(
+    struct network_devices *devices, const struct pollfd fds[], size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if ((fds[i].revents & POLLERR) != 0)
+            capture_clear_error(capture_at(devices, i - 1));
 }
 
 bool network_devices_heard(struct network_devices *devices)
@@ -351,31 +336,31 @@ bool network_devices_read(
     struct network_devices *devices, capture_packet *packet, void *self, int64_t mono_us)
 {
     bool more = false;
-    for (size_t i = 0; i < capture_places(devices); i++) {
+    /* From the end, since an ending that is over leaves its place to the last one. */
+    for (size_t i = capture_count(devices); i-- > 0;) {
         struct network_capture *capture = capture_at(devices, i);
-        if (capture == NULL)
-            continue;
-        more = capture_read(capture, READ_AT_ONCE, packet, self) || more;
+        bool has_more = capture_read(capture, READ_AT_ONCE, packet, self);
+        more = more || has_more;
         devices->lost += capture_lost(capture);
+        if (i < devices->count || has_more)
+            continue;
+        const size_t at = i - devices->count;
+        if (capture_passed_mark(capture) || devices->ending[at].until_us <= mono_us)
+            close_ended(devices, at);
     }
-    for (size_t i = devices->ending_count; i-- > 0;)
-        if (capture_passed_mark(devices->ending[i].capture) ||
-            devices->ending[i].until_us <= mono_us)
-            close_ended(devices, i);
     return more;
 }
 
 void network_devices_mark(struct network_devices *devices)
 {
-    for (size_t i = 0; i < devices->count * 2; i++)
-        if (capture_at(devices, i) != NULL)
-            capture_mark(capture_at(devices, i));
+    for (size_t i = 0; i < devices->count; i++)
+        capture_mark(devices->devices[i].capture);
 }
 
 bool network_devices_passed_mark(struct network_devices *devices)
 {
-    for (size_t i = 0; i < capture_places(devices); i++)
-        if (capture_at(devices, i) != NULL && !capture_passed_mark(capture_at(devices, i)))
+    for (size_t i = 0; i < capture_count(devices); i++)
+        if (!capture_passed_mark(capture_at(devices, i)))
             return false;
     return true;
 }

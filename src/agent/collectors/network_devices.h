@@ -18,8 +18,8 @@
 
 /* As many as the setting may name; more that match a '*' are left out, and said to be. */
 #define NETWORK_DEVICES_MAX 32u
-#define NETWORK_DEVICES_ENDING_MAX 64u
-#define NETWORK_DEVICES_FDS (1 + NETWORK_DEVICES_MAX * 2 + NETWORK_DEVICES_ENDING_MAX)
+#define NETWORK_DEVICES_ENDING_MAX 32u
+#define NETWORK_DEVICES_FDS (1 + NETWORK_DEVICES_MAX + NETWORK_DEVICES_ENDING_MAX)
 #define NETWORK_DEVICES_STATES_MAX (NETWORK_DEVICES_MAX * 2)
 
 enum network_device_is { DEVICE_ABSENT, DEVICE_DOWN, DEVICE_CAPTURED, DEVICE_REFUSED, DEVICE_LEFT };
@@ -34,7 +34,7 @@ struct network_device {
     unsigned index;
     size_t buffer_bytes;
     bool wanted;
-    struct network_capture *captures[2]; /* the second NULL on loopback */
+    struct network_capture *capture;
 };
 
 struct network_devices {
@@ -65,6 +65,11 @@ void network_devices_settle(struct network_devices *devices, int64_t wall_us, in
 /* Writes the descriptors to wait for; returns how many. The first tells of links. */
 size_t network_devices_poll(
     const struct network_devices *devices, struct pollfd ret_fds[NETWORK_DEVICES_FDS]);
+
+/* Takes note of the errors of sockets that were waited for, so that they can be waited for again.
+ */
+void network_devices_polled(
+    struct network_devices *devices, const struct pollfd fds[], size_t count);
 
 /* Reads what the kernel told of links; returns whether it told anything. */
 bool network_devices_heard(struct network_devices *devices);

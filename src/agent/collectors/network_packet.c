@@ -31,20 +31,14 @@ static bool is_vlan(unsigned type)
 /* Takes the link's header off; returns the type of what follows, 0: none that is known. */
 static unsigned take_link(enum packet_link link, struct span *bytes, size_t *wire_bytes)
 {
-    static const struct {
-        size_t header, type_at;
-    } rows[] = {
-        [PACKET_LINK_ETHERNET] = {14, 12},
-        [PACKET_LINK_RAW] = {0, 0},
-        [PACKET_LINK_SLL] = {16, 14},
-        [PACKET_LINK_SLL2] = {20, 0},
-    };
-    size_t header = rows[link].header;
-    if (bytes->len < header || bytes->len > *wire_bytes)
+    size_t header = 14;
+    if (bytes->len > *wire_bytes)
         return 0;
-    unsigned type = word_at(*bytes, rows[link].type_at);
     if (link == PACKET_LINK_RAW)
-        type = byte_at(*bytes, 0) >> 4 == 6 ? ETHERTYPE_OF_IPV6 : ETHERTYPE_OF_IPV4;
+        return byte_at(*bytes, 0) >> 4 == 6 ? ETHERTYPE_OF_IPV6 : ETHERTYPE_OF_IPV4;
+    if (bytes->len < header)
+        return 0;
+    unsigned type = word_at(*bytes, header - 2);
     for (unsigned tags = 0; is_vlan(type) && tags < VLAN_TAGS_MAX; tags++) {
         if (bytes->len < header + 4)
             return 0;

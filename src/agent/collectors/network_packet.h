@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the headers of one captured packet: link (Ethernet with VLAN tags, raw IP, Linux cooked),
- * IPv4 or IPv6 with its extension headers, ports. Anybody on the network chooses these bytes, and
- * the capture may have cut them anywhere: what does not stand there is not read, and every walk has
- * a bound.
+ * Reads the headers of one captured packet: link (Ethernet with VLAN tags, or none), IPv4 or IPv6
+ * with its extension headers, ports. Anybody on the network chooses these bytes, and the capture
+ * may have cut them anywhere: what does not stand there is not read, and every walk has a bound.
  */
 #ifndef GEMEL_NETWORK_PACKET_H
 #define GEMEL_NETWORK_PACKET_H
 
 #include "span.h"
 
-enum packet_link { PACKET_LINK_ETHERNET, PACKET_LINK_RAW, PACKET_LINK_SLL, PACKET_LINK_SLL2 };
+enum packet_link { PACKET_LINK_ETHERNET, PACKET_LINK_RAW };
 
 enum packet_protocol {
     PACKET_TCP,

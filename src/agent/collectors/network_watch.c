@@ -185,7 +185,8 @@ static void wait_for(struct network_watch *watch, bool at_once)
     left_us = left_us < 0 ? 0 : left_us;
     const struct timespec timeout = {
         .tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000 * 1000)};
-    (void)ppoll(fds, (nfds_t)count, &timeout, NULL);
+    if (ppoll(fds, (nfds_t)count, &timeout, NULL) > 0)
+        network_devices_polled(&watch->devices, fds + 1, count - 1);
     uint64_t wakes;
     if ((fds[0].revents & POLLIN) != 0 &&
         read(watch->wake_fd, &wakes, sizeof(wakes)) != (ssize_t)sizeof(wakes))

@@ -75,12 +75,9 @@ static const struct row rows[] = {
         ETHERNET "\x81\0\0\x01\x81\0\0\x01\x81\0\0\x01\x81\0\0\x01\x81\0\0\x01\x08\0" IPV4(
             "\0\x20", "\0\0", "\x11") UDP,
         0, NULL),
-    ROW("cooked", SLL,
-        "\0\x04\0\x01\0\x06\0\0\0\0\0\0\0\0\x08\0" IPV4("\0\x20", "\0\0", "\x11") UDP, 0,
+    ROW("no link header", RAW, IPV4("\0\x20", "\0\0", "\x11") UDP, 0,
         "UDP 10.9.0.1 4000 10.9.0.2 5000 12 4 0"),
-    ROW("cooked, second kind", SLL2,
-        "\x86\xdd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" IPV6("\0\x0c", "\x11") UDP, 0,
-        "UDP fd09::1 4000 fd09::2 5000 12 4 0"),
+    ROW("no link header, and nothing else", RAW, "", 0, NULL),
     ROW("ARP", ETHERNET, ETHERNET "\x08\x06\0\x01\x08\0\x06\x04\0\x01", 0, NULL),
     ROW("nothing", ETHERNET, "", 0, NULL),
 };
