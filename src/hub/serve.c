@@ -364,10 +364,22 @@ static void give_notice(const struct server *server)
     }
 }
 
-/* Waits for the gateway; false when it took longer, or (if `impatient`) a signal came. */
-static bool wait_drained(const struct server *server, unsigned seconds, bool impatient)
+/* Still serves while devices that were asked something have not answered. False: a second signal
+ * came. */
+static bool finish_methods(const struct server *server, int64_t end)
 {
-    int64_t end = clock_mono_us(&clock_system) + (int64_t)seconds * 1000000;
+    while (service_finish_methods(server->service) > 0 && clock_mono_us(&clock_system) < end) {
+        int number = wait_signal(server, TICK_NS);
+        if (number != 0 && number != SIGHUP)
+            return false;
+        service_tick(server->service);
+    }
+    return true;
+}
+
+/* Waits for the gateway; false when it took longer, or (if `impatient`) a signal came. */
+static bool wait_drained(const struct server *server, int64_t end, bool impatient)
+{
     while (!gateway_is_drained(server->gateway)) {
         service_release_parked(server->service);
         int number = wait_signal(server, DRAIN_LOOK_NS);
@@ -381,11 +393,15 @@ static bool wait_drained(const struct server *server, unsigned seconds, bool imp
 
 static bool drain(const struct server *server)
 {
+    int64_t begin = clock_mono_us(&clock_system);
+    int64_t drain_us = (int64_t)server->config->gateway.drain_seconds * 1000000;
+    bool patient = finish_methods(server, begin + drain_us / 5 * 4);
     gateway_drain(server->gateway);
-    if (wait_drained(server, server->config->gateway.drain_seconds, true))
+    if (patient && wait_drained(server, begin + drain_us, true))
         return true;
     gateway_abort(server->gateway);
-    return wait_drained(server, LAST_CALLS_SECONDS, false);
+    return wait_drained(
+        server, clock_mono_us(&clock_system) + LAST_CALLS_SECONDS * INT64_C(1000000), false);
 }
 
 static void close_all(struct server *server)

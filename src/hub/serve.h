@@ -4,7 +4,8 @@
  *
  *   certificates -> ports -> store -> bus -> service -> gateway: "ready …"
  *   SIGHUP: certificate and key are read anew
- *   SIGTERM or SIGINT: the same backwards; what is in flight is answered first
+ *   SIGTERM or SIGINT: the same backwards; what is in flight is answered first, for which devices
+ *   that were asked something keep their connections
  *   a second signal, or the end of gateway.drain_seconds: connections are cut
  */
 #ifndef GEMEL_HUB_SERVE_H

@@ -194,8 +194,25 @@ test('the command line invokes methods', async () => {
   assert.match(refused.stderr, /DeviceNotOnline|404103/);
 });
 
-test('a drain answers what waits', async () => {
+test('a drain waits for a device that was asked, and lets no other method begin', async () => {
   const own = await Hub.started();
+  const client = await MqttClient.connect(own, await own.createDevice('x'), { keepAlive: 0, clean: true });
+  await client.subscribe(METHODS);
+  await own.createDevice('away');
+  const invoke = (device, more) => own.rest('POST', `/twins/${device}/methods`, { body: { methodName: 'm', ...more } });
+  const call = invoke('x');
+  const waiting = invoke('away', { connectTimeoutInSeconds: 300 });
+  const { rid } = await nextMethod(client);
+  const stopped = own.stop();
+  assert.equal((await waiting).status, 503);
+  assert.equal((await invoke('x')).status, 503);
+  respond(client, rid, 200, '"done"');
+  assert.deepEqual((await call).json, { status: 200, payload: 'done' });
+  await stopped;
+});
+
+test('a drain answers what waits', async () => {
+  const own = await Hub.started({ set: ['gateway.drain_seconds=1'] });
   const client = await MqttClient.connect(own, await own.createDevice('x'), { keepAlive: 0, clean: true });
   await client.subscribe(METHODS);
   const call = own.rest('POST', '/twins/x/methods', { body: { methodName: 'm', responseTimeoutInSeconds: 300 } });

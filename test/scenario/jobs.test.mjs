@@ -79,6 +79,26 @@ test('a method in flight at a kill is not sent again, and said to be unknown', a
   await client.end();
 });
 
+test('a method in flight at an orderly stop is waited for, and those that were not sent go on after it', async () => {
+  const device = await hub.createDevice('polite');
+  await hub.createDevice('polite-later');
+  const client = await MqttClient.connect(hub, device);
+  await client.subscribe('$iothub/methods/POST/#');
+  await create('stop', { type: 'scheduleDeviceMethod', queryCondition: "STARTSWITH(deviceId, 'polite')",
+    cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 300, connectTimeoutInSeconds: 300 } });
+  const { topic } = await client.next(TYPES.PUBLISH, (packet) => packet.topic.startsWith('$iothub/methods/POST/reboot/'));
+  await until('both are begun', async () => (await job('stop')).deviceJobStatistics.runningCount === 2);
+  const stopped = hub.stop();
+  await until('none begins', async () => (await hub.rest('POST', '/twins/polite/methods', { body: { methodName: 'm' } })).status === 503);
+  client.send(publishPacket(`$iothub/methods/res/200/?${topic.split('?')[1]}`, '{"done":true}'));
+  await stopped;
+  await hub.start();
+  const found = Object.fromEntries((await rows("devices.jobs.jobId = 'stop'")).map((row) => [row.deviceId, row]));
+  assert.deepEqual(found.polite.outcome, { deviceMethodResponse: { payload: { done: true }, status: 200 } });
+  assert.match(found['polite-later'].status, /pending|running/);
+  await hub.must('POST', '/jobs/v2/stop/cancel');
+});
+
 // A device that answers some time after it was asked, and counts how often it was.
 async function answering(device) {
   const client = await MqttClient.connect(hub, device.identity, { clean: true });

@@ -51,7 +51,7 @@ void job_engine_free(struct job_engine *engine)
 static bool is_draining(struct service *service)
 {
     pthread_mutex_lock(&service->lock);
-    bool draining = service->draining;
+    bool draining = service->draining || service->finishing;
     pthread_mutex_unlock(&service->lock);
     return draining;
 }

@@ -351,7 +351,7 @@ void methods_begin(struct service *service, struct method_call *call)
     pthread_mutex_lock(&bucket->lock);
     /* With the lock: what comes behind the last release must see that the server drains. */
     pthread_mutex_lock(&service->lock);
-    bool draining = service->draining;
+    bool draining = service->draining || service->finishing;
     pthread_mutex_unlock(&service->lock);
     bool full = bucket->count >= most && count_device(bucket, call) >= most;
     call->connect_mono_us = clock_mono_us(service->options.clock) + call->connect_us;
@@ -482,6 +482,27 @@ void methods_release(struct service *service, bool all)
     for (size_t i = 0; i < BUCKETS; i++)
         finish_chosen(&service->methods->buckets[i], all ? any : is_late, &now,
             all ? end_draining : end_time_up);
+}
+
+static bool is_unsent(const struct method_call *call, const void *argument UNUSED)
+{
+    return !call->sent;
+}
+
+size_t methods_finish(struct service *service)
+{
+    size_t left = 0;
+    pthread_mutex_lock(&service->lock);
+    service->finishing = true;
+    pthread_mutex_unlock(&service->lock);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        struct bucket *bucket = &service->methods->buckets[i];
+        finish_chosen(bucket, is_unsent, NULL, end_draining);
+        pthread_mutex_lock(&bucket->lock);
+        left += bucket->count;
+        pthread_mutex_unlock(&bucket->lock);
+    }
+    return left;
 }
 
 struct deleted {

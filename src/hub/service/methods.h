@@ -51,6 +51,10 @@ void methods_wake(struct service *service, const struct session_identity *who);
 /* Answers what waited long enough (or everything). */
 void methods_release(struct service *service, bool all);
 
+/* Lets none begin any more and ends those that were not sent; returns how many are still to be
+ * answered. */
+size_t methods_finish(struct service *service);
+
 /* The identity was deleted; with an empty module id the device and all its modules. */
 void methods_forget(
     struct service *service, int64_t hub_id, struct span device_id, struct span module_id);

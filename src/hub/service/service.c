@@ -217,6 +217,11 @@ void service_tick(struct service *service)
     gate_tell(service->gate);
 }
 
+size_t service_finish_methods(struct service *service)
+{
+    return methods_finish(service);
+}
+
 void service_release_parked(struct service *service)
 {
     events_release(service, true);

@@ -164,6 +164,10 @@ bool service_is_ready(struct service *service, const char **ret_reason);
 /* Writes all metrics, in Prometheus' text format. Any thread. */
 void service_write_metrics(struct buf *out);
 
+/* Lets no direct method begin any more; returns how many, those of jobs included, have been sent
+ * and not answered: before a drain, which takes the connections away by which answers come. */
+size_t service_finish_methods(struct service *service);
+
 /* Answers every parked long poll now: for a drain. */
 void service_release_parked(struct service *service);
 

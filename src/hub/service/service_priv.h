@@ -111,6 +111,7 @@ struct service {
     unsigned own_jobs;    /* jobs that no call stands behind */
     unsigned queries;     /* that run */
     bool pruning;
+    bool finishing;        /* no direct method begins any more */
     bool draining;         /* nothing is parked any more */
     uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
     struct parked *parked; /* long polls */
