@@ -220,8 +220,10 @@ enum err enrollments_put(struct rest *rest)
 {
     struct enrollment row;
     struct json *document;
-    const struct enrollment_change change = {
-        .id = rest->arguments[0], .body = rest->body, .match = &rest->match};
+    const struct enrollment_change change = {.id = rest->arguments[0],
+        .body = rest->body,
+        .match = &rest->match,
+        .must_be_new = !rest->match.given};
     enum err err = enrollments_store(rest, &change, &row, &document);
     return err == ERR_NONE ? respond(rest, &row, document, true) : err;
 }

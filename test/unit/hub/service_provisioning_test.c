@@ -162,7 +162,7 @@ static void a_device_that_comes_again_keeps_what_it_has(void **state UNUSED)
     assert_int_equal(ask("PUT", "/enrollments/r1?" V,
                          "{\"deviceId\":\"Pump\",\"modules\":{\"m\":{}},\"attestation\":{\"type\":"
                          "\"symmetricKey\",\"symmetricKey\":{\"primaryKey\":\"" MEMBER_KEY "\"}}}",
-                         NULL)
+                         "*")
                          .status,
         200);
     assert_int_equal(register_now(scope, "r1", MEMBER_KEY).status, 200);
@@ -223,6 +223,27 @@ static void what_an_enrollment_may_not_be(void **state UNUSED)
     }
 }
 
+/* As IoT Hub's: without If-Match a PUT creates, and only that. */
+static void what_is_there_is_not_written_over_unasked(void **state UNUSED)
+{
+    static const char *const paths[] = {"/enrollments/a?" V, "/enrollmentGroups/a?" V};
+    static const char *const body = "{\"attestation\":{\"type\":\"symmetricKey\"}}";
+    static const char *const other =
+        "{\"provisioningStatus\":\"disabled\",\"attestation\":{\"type\":\"symmetricKey\"}}";
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct answer created = ask("PUT", paths[i], body, NULL);
+        assert_int_equal(created.status, 200);
+        struct answer refused = ask("PUT", paths[i], other, NULL);
+        assert_int_equal(refused.status, 409);
+        assert_non_null(strstr(refused.body, "409201"));
+        struct answer kept = ask("GET", paths[i], NULL, NULL);
+        assert_string_equal(kept.etag, created.etag);
+        assert_int_equal(ask("PUT", paths[i], other, kept.etag).status, 200);
+        assert_int_equal(ask("PUT", paths[i], body, kept.etag).status, 412);
+        assert_int_equal(ask("PUT", paths[i], body, "*").status, 200);
+    }
+}
+
 static void there_is_room_for_so_many(void **state UNUSED)
 {
     world.options.limits.enrollments = 1;
@@ -230,7 +251,7 @@ static void there_is_room_for_so_many(void **state UNUSED)
     world_reopen_service();
     static const char *const body = "{\"attestation\":{\"type\":\"symmetricKey\"}}";
     assert_int_equal(ask("PUT", "/enrollments/a?" V, body, NULL).status, 200);
-    assert_int_equal(ask("PUT", "/enrollments/A?" V, body, NULL).status, 200);
+    assert_int_equal(ask("PUT", "/enrollments/A?" V, body, "*").status, 200);
     assert_int_equal(ask("PUT", "/enrollments/b?" V, body, NULL).status, 403);
     assert_int_equal(ask("PUT", "/enrollmentGroups/a?" V, body, NULL).status, 403);
 }
@@ -244,6 +265,7 @@ int main(void)
         TEST(who_is_not_let_in),
         TEST(a_device_that_comes_again_keeps_what_it_has),
         TEST(what_an_enrollment_may_not_be),
+        TEST(what_is_there_is_not_written_over_unasked),
         TEST(there_is_room_for_so_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
