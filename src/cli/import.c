@@ -4,6 +4,7 @@
  *
  *   reader -> item -> batch -> POST /devices -> what was refused, into the report
  *
+ * A dry run asks in place of the last two which of a batch's exist already.
  * Memory is that of one batch. A hub that goes away is asked again; what stops the command for good
  * says from where to go on.
  */
@@ -21,18 +22,21 @@
 #define ATTEMPTS 120
 #define PAUSE_US 1000000
 #define ARENA_BYTES (64u << 20)
-#define SHOWN_MAX 20 /* refusals that are printed where there is no report */
+#define QUERY_BYTES 7000 /* of the hub's 8192, room for one more id being left */
+#define SHOWN_MAX 20     /* refusals that are printed where there is no report */
 
 struct pending {
     struct import_item item;
     uint64_t number;
+    bool exists; /* what it is to create: known in a dry run */
 };
 
 struct import {
     struct cli *cli;
     struct import_policy policy;
     bool dry_run;
-    bool skip; /* what exists already */
+    bool blind; /* the login may not ask what exists */
+    bool skip;  /* what exists already */
     struct import_reader *reader;
     FILE *stream;
     uint64_t whole; /* bytes; 0: not known */
@@ -129,10 +133,9 @@ static bool is_about(const struct json *row, const struct pending *pending)
            span_eq(json_string_of(row, "moduleId"), pending->item.module_id);
 }
 
-static int take_error(struct import *import, const struct pending *pending, const struct json *row)
+static int take_error(
+    struct import *import, const struct pending *pending, struct span code, struct span text)
 {
-    struct span code = json_string_of(row, "errorCode");
-    struct span text = json_string_of(row, "errorStatus");
     bool exists =
         span_is(code, "DeviceAlreadyExists") || span_is(code, "ModuleAlreadyExistsOnDevice");
     import->new_keys -= pending->item.without_keys;
@@ -161,7 +164,8 @@ static int take_errors(struct import *import, size_t from, size_t to, const stru
         if (at == to)
             return cli_fail(
                 import->cli, EXIT_NO_HUB, "the hub tells of errors of what it was not asked to do");
-        status = take_error(import, &import->batch[at++], row);
+        status = take_error(import, &import->batch[at++], json_string_of(row, "errorCode"),
+            json_string_of(row, "errorStatus"));
     }
     import->done += to - from - (errors == NULL ? 0 : errors->count);
     return status;
@@ -270,6 +274,104 @@ static int send_range(struct import *import, size_t from, size_t to)
                                : status;
 }
 
+/* ---- trying ---------------------------------------------------------------------------------- */
+
+static bool is_created(const struct pending *pending, bool module)
+{
+    return span_is(pending->item.mode, "create") && (pending->item.module_id.len > 0) == module;
+}
+
+/* Asks for those from `*at` on, as many as a query takes; false: there are none. No id holds what
+ * would have to be escaped. */
+static bool write_query(const struct import *import, bool modules, size_t *at, struct buf *out)
+{
+    size_t ids = 0;
+    buf_add_text(out, modules ? "SELECT deviceId, moduleId FROM devices.modules WHERE deviceId IN ["
+                              : "SELECT deviceId FROM devices WHERE deviceId IN [");
+    for (; *at < import->count && out->len < QUERY_BYTES; (*at)++) {
+        const struct pending *pending = &import->batch[*at];
+        if (!is_created(pending, modules))
+            continue;
+        buf_add_format(out, "%s\"%.*s\"", ids++ == 0 ? "" : ",", SPAN_ARG(pending->item.device_id));
+    }
+    buf_add_byte(out, ']');
+    return ids > 0;
+}
+
+static void note_rows(struct import *import, bool modules, const struct json *rows)
+{
+    json_each (row, rows)
+        for (size_t i = 0; i < import->count; i++)
+            if (is_created(&import->batch[i], modules) && is_about(row, &import->batch[i]))
+                import->batch[i].exists = true;
+}
+
+static int ask_rows(struct import *import, bool modules, const struct buf *query)
+{
+    struct cli *cli = import->cli;
+    struct json *body = json_new(&import->arena, JSON_OBJECT);
+    if (body == NULL || query->failed ||
+        !json_set_text(&import->arena, body, "query", buf_span(query)))
+        return cli_fail(cli, EXIT_REFUSED, "out of memory");
+    struct call call = {.method = "POST",
+        .target = SPAN_LIT("/devices/query?api-version=" API_VERSION),
+        .body = body,
+        .max_items = 1000};
+    do {
+        struct response response = {0};
+        struct json *rows = NULL;
+        struct why why = {""};
+        enum err err = send_patiently(import, &call, &response, &why);
+        if (err != ERR_NONE)
+            return err == ERR_CANCELLED ? EXIT_REFUSED : cli_fail_err(cli, err, &why);
+        if (response.status == 401 || response.status == 403) {
+            import->blind = true;
+            client_refused(cli, &response);
+            cli_fail(cli, EXIT_REFUSED, "so what exists already is not looked at");
+            return EXIT_DONE;
+        }
+        if (response.status != 200)
+            return client_refused(cli, &response);
+        int status = client_parse(cli, &response, &import->arena, &rows);
+        if (status != EXIT_DONE)
+            return status;
+        if (!json_is(rows, JSON_ARRAY))
+            return cli_fail(cli, EXIT_NO_HUB, "the answer is no list of rows");
+        note_rows(import, modules, rows);
+        call.continuation = response.continuation;
+    } while (call.continuation.len > 0);
+    return EXIT_DONE;
+}
+
+static int find_existing(struct import *import, bool modules)
+{
+    int status = EXIT_DONE;
+    for (size_t at = 0; at < import->count && !import->blind && status == EXIT_DONE;) {
+        AUTO(buf_done) struct buf query = BUF_EMPTY;
+        if (write_query(import, modules, &at, &query))
+            status = ask_rows(import, modules, &query);
+    }
+    return status;
+}
+
+static int try_batch(struct import *import)
+{
+    int status = find_existing(import, false);
+    if (status == EXIT_DONE)
+        status = find_existing(import, true);
+    for (size_t i = 0; i < import->count && status == EXIT_DONE; i++) {
+        const struct pending *pending = &import->batch[i];
+        bool module = pending->item.module_id.len > 0;
+        if (!pending->exists)
+            import->done++;
+        else
+            status = take_error(import, pending,
+                span_of(module ? "ModuleAlreadyExistsOnDevice" : "DeviceAlreadyExists"),
+                span_of("it is registered already"));
+    }
+    return status;
+}
+
 static void clear_arena(struct import *import)
 {
     arena_done(&import->arena);
@@ -282,11 +384,9 @@ static int flush_batch(struct import *import)
         clear_arena(import);
         return EXIT_DONE;
     }
-    int status = import->dry_run ? EXIT_DONE : send_range(import, 0, import->count);
+    int status = import->dry_run ? try_batch(import) : send_range(import, 0, import->count);
     if (status != EXIT_DONE)
         return status;
-    if (import->dry_run)
-        import->done += import->count;
     import->from = import->batch[import->count - 1].number + 1;
     import->count = 0;
     clear_arena(import);

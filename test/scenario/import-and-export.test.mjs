@@ -75,6 +75,8 @@ test('a second run says what is there already, or passes it over, or overwrites 
   const skipped = await json(to, 'hub', 'import', '--file', file, '--on-conflict', 'skip');
   assert.equal(skipped.skipped, 254);
   await to.must('PATCH', '/twins/d-9', { body: { tags: { site: 'changed' } } });
+  const tried = await json(to, 'hub', 'import', '--file', file, '--on-conflict', 'skip', '--dry-run');
+  assert.equal(tried.skipped, skipped.skipped, 'a dry run knows what exists');
   const over = await json(to, 'hub', 'import', '--file', file, '--on-conflict', 'overwrite');
   assert.equal(over.done, 256);
   assert.equal((await to.must('GET', '/twins/d-9')).tags.site, 0);

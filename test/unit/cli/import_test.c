@@ -174,6 +174,40 @@ static void a_hub_that_goes_away_is_asked_again(void **state UNUSED)
     fake_done(&none);
 }
 
+static void a_dry_run_says_what_exists_already(void **state UNUSED)
+{
+    static const char *const text =
+        "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\",\"importMode\":\"createOrUpdate\"}\n"
+        "{\"id\":\"a\",\"moduleId\":\"m\"}\n{\"id\":\"a\",\"moduleId\":\"n\"}\n";
+    static const struct fake_answer answers[] = {{.status = 200, .body = "[{\"deviceId\":\"a\"}]"},
+        {.status = 200,
+            .body = "[{\"deviceId\":\"a\",\"moduleId\":\"n\"}]",
+            .continuation = "next"},
+        {.status = 200, .body = "[{\"deviceId\":\"a\",\"moduleId\":\"other\"}]"}};
+    struct fake_hub hub = {.answers = answers, .answer_count = COUNT_OF(answers)};
+    assert_int_equal(import(&hub, text, "--dry-run"), EXIT_REFUSED);
+    assert_non_null(
+        strstr(fake_asked(&hub, 0), "FROM devices WHERE deviceId IN [\\\"a\\\",\\\"b\\\"]"));
+    assert_non_null(strstr(fake_asked(&hub, 2), "x-ms-continuation: next"));
+    assert_int_equal(hub.asked_count, 3);
+    assert_non_null(strstr(hub.out, "\"done\": 3"));
+    assert_non_null(strstr(hub.err, "line 1, a: DeviceAlreadyExists: it is registered already"));
+    assert_non_null(strstr(hub.err, "line 5, a/n: ModuleAlreadyExistsOnDevice"));
+    fake_done(&hub);
+
+    struct fake_hub skipping = {.answers = answers, .answer_count = COUNT_OF(answers)};
+    assert_int_equal(import(&skipping, text, "--dry-run --on-conflict skip"), EXIT_DONE);
+    assert_non_null(strstr(skipping.out, "\"skipped\": 2"));
+    fake_done(&skipping);
+
+    static const struct fake_answer refused = {
+        .status = 401, .body = "{\"Message\":\"ErrorCode:IotHubUnauthorized;no right\"}"};
+    struct fake_hub blind = {.answers = &refused, .answer_count = 1};
+    assert_int_equal(import(&blind, text, "--dry-run"), EXIT_DONE);
+    assert_non_null(strstr(blind.err, "not looked at"));
+    fake_done(&blind);
+}
+
 static void it_goes_on_from_a_line_and_can_be_tried_dry(void **state UNUSED)
 {
     static const struct fake_answer answer = {.status = 200, .body = FINE};
@@ -184,7 +218,8 @@ static void it_goes_on_from_a_line_and_can_be_tried_dry(void **state UNUSED)
     assert_string_equal(strstr(fake_asked(&hub, 0), "\n\n") + 2,
         "[{\"id\":\"c\",\"importMode\":\"createOrUpdate\"}]");
     fake_done(&hub);
-    struct fake_hub dry = {.answer_count = 0};
+    static const struct fake_answer none_exists = {.status = 200, .body = "[]"};
+    struct fake_hub dry = {.answers = &none_exists, .answer_count = 1};
     assert_int_equal(
         import(&dry,
             "{\"id\":\"a\",\"tags\":{\"a.b\":1}}\n{\"id\":\"b\",\"status\":\"on\"}\n"
@@ -310,6 +345,7 @@ int main(void)
         TEST(each_form_becomes_the_same_operation),
         TEST(what_is_refused_stands_in_the_report),
         TEST(a_hub_that_goes_away_is_asked_again),
+        TEST(a_dry_run_says_what_exists_already),
         TEST(it_goes_on_from_a_line_and_can_be_tried_dry),
         TEST(an_export_asks_page_by_page),
         TEST(keys_are_renewed_a_hundred_at_a_time),
