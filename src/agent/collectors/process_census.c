@@ -49,10 +49,15 @@ static void end_count(struct process_census *census)
 {
     closedir(census->counting);
     census->counting = NULL;
-    process_lives_sweep(&census->lives, is_gone, census);
     census->sure = !census->gap;
-    if (census->gap)
+    if (census->gap) {
         process_census_begin(census);
+        return;
+    }
+    /* Only then: who is gone may be one whose end is yet to be told. */
+    if (census->missed)
+        process_lives_sweep(&census->lives, is_gone, census);
+    census->missed = false;
 }
 
 static void count_one(struct process_census *census, pid_t pid)
@@ -107,7 +112,7 @@ void process_census_end(struct process_census *census)
     if (census->counting != NULL)
         closedir(census->counting);
     census->counting = NULL;
-    census->remembers = census->sure = census->gap = false;
+    census->remembers = census->sure = census->gap = census->missed = false;
     process_lives_done(&census->lives);
 }
 
@@ -175,8 +180,10 @@ static bool take_new_user(struct process_census *census, const struct process_si
 
 static bool take_gap(struct process_census *census, const struct process_sighting *sighting UNUSED)
 {
-    if (census->remembers)
-        process_census_recount(census);
+    if (!census->remembers)
+        return false;
+    process_census_recount(census);
+    census->missed = true;
     return false;
 }
 
@@ -206,7 +213,7 @@ bool process_census_take(struct process_census *census, const struct process_sig
 
 void process_census_pass(struct process_census *census, const struct process_sighting *sighting)
 {
-    process_lives_remove(&census->lives, (uint32_t)sighting->pid); /* it is another now */
+    process_lives_put_unread(&census->lives, (uint32_t)sighting->pid); /* it is another now */
 }
 
 bool process_census_knows(struct process_census *census, const struct process_sighting *sighting)

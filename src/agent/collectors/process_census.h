@@ -28,6 +28,7 @@ struct process_census {
     bool remembers;
     bool users_are_told; /* each change of a process's user is seen before its next program */
     bool gap;            /* something was missed, and is made up for by the next count */
+    bool missed;         /* what was missed may have been ends */
     bool sure;           /* nothing was missed that was not made up for */
     DIR *counting;       /* NULL: no census is taken */
     uint64_t unswept;    /* sightings since what is gone was looked for */

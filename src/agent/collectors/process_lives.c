@@ -119,6 +119,19 @@ void process_lives_put(
     live->known = known;
 }
 
+void process_lives_put_unread(struct process_lives *lives, uint32_t pid)
+{
+    const struct process_live *before = process_lives_find(lives, pid);
+    uint32_t born = before == NULL ? lives->noted : before->born;
+    uint32_t parent = before == NULL ? 0 : before->parent;
+    struct process_live *live = renew(lives, pid);
+    if (live == NULL)
+        return;
+    live->born = born;
+    live->parent = parent;
+    live->executed = true;
+}
+
 void process_lives_fork(struct process_lives *lives, uint32_t pid, uint32_t parent)
 {
     struct process_live *live = renew(lives, pid);
@@ -169,6 +182,16 @@ bool process_lives_has_parent(const struct process_lives *lives, const struct pr
     return parent != NULL && (int32_t)(live->born - parent->born) > 0;
 }
 
+/* Gives back what few need no more; not under the feet of who walks through the places. */
+static void shrink(struct process_lives *lives)
+{
+    size_t wanted = lives->place_count;
+    while (wanted > PLACES_MIN && lives->count < wanted / 16)
+        wanted /= 4;
+    if (!lives->sweeping && wanted < lives->place_count)
+        (void)resize(lives, wanted);
+}
+
 void process_lives_remove(struct process_lives *lives, uint32_t pid)
 {
     if (process_lives_find(lives, pid) == NULL)
@@ -187,13 +210,13 @@ void process_lives_remove(struct process_lives *lives, uint32_t pid)
         lives->places[at] = (struct process_live){0};
         free_at = at;
     }
-    if (lives->place_count > PLACES_MIN && lives->count < lives->place_count / 16)
-        (void)resize(lives, lives->place_count / 4);
+    shrink(lives);
 }
 
 void process_lives_sweep(
     struct process_lives *lives, bool (*is_gone)(void *self, uint32_t pid), void *self)
 {
+    lives->sweeping = true;
     size_t i = 0;
     while (i < lives->place_count) {
         uint32_t pid = lives->places[i].pid;
@@ -202,6 +225,8 @@ void process_lives_sweep(
         else
             i++;
     }
+    lives->sweeping = false;
+    shrink(lives);
 }
 
 void process_lives_facts(

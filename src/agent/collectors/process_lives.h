@@ -42,6 +42,7 @@ struct process_lives {
     size_t count;
     size_t bytes; /* of what is known */
     uint32_t noted;
+    bool sweeping; /* the places stay where they are */
 };
 
 void process_lives_done(struct process_lives *lives); /* empty afterwards */
@@ -49,6 +50,8 @@ void process_lives_done(struct process_lives *lives); /* empty afterwards */
 /* Notes a process, in place of what its pid had been before. */
 void process_lives_put(
     struct process_lives *lives, const struct process_facts *facts, bool executed);
+/* Notes that a process has started a program which nobody read. */
+void process_lives_put_unread(struct process_lives *lives, uint32_t pid);
 /* Notes one that is what its parent is. */
 void process_lives_fork(struct process_lives *lives, uint32_t pid, uint32_t parent);
 void process_lives_put_kernel_thread(struct process_lives *lives, uint32_t pid);
@@ -63,7 +66,8 @@ void process_lives_remove(struct process_lives *lives, uint32_t pid);
 /* Whether what is noted as its parent still lives, and the pid is not another's by now. */
 bool process_lives_has_parent(const struct process_lives *lives, const struct process_live *live);
 
-/* Forgets all for which `is_gone` holds: their ends were not told. */
+/* Forgets all for which `is_gone` holds: their ends were not told. It may itself forget the one that
+ * it is asked about. */
 void process_lives_sweep(
     struct process_lives *lives, bool (*is_gone)(void *self, uint32_t pid), void *self);
 

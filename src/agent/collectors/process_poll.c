@@ -204,6 +204,14 @@ enum err process_poll_look(struct process_poll *poll, process_seen *seen, void *
     return err;
 }
 
+bool process_poll_found(const struct process_poll *poll, pid_t pid)
+{
+    const struct life life = {.pid = pid};
+    const struct lives *known = &poll->known;
+    return known->count > 0 &&
+           bsearch(&life, known->items, known->count, sizeof(known->items[0]), by_pid) != NULL;
+}
+
 enum err process_poll_open(const char *proc_dir, struct process_poll **ret_poll, struct why *why)
 {
     struct process_poll *poll = mem_alloc(sizeof(*poll));

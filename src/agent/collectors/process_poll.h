@@ -34,6 +34,9 @@ void process_poll_review(struct process_poll *poll,
 /* Lets the next look read also what has been put off: it may be the last one. */
 void process_poll_hurry(struct process_poll *poll);
 
+/* Whether the last look found a pid. */
+bool process_poll_found(const struct process_poll *poll, pid_t pid);
+
 /* Looks once, and calls `seen` for what changed since the last look, by pid.
  * On failure (memory, /proc) nothing is forgotten: the next look finds it. */
 enum err process_poll_look(struct process_poll *poll, process_seen *seen, void *self) MUST_USE;

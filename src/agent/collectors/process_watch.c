@@ -118,11 +118,12 @@ static size_t read_netlink(struct process_watch *watch)
 }
 
 /* A look that fails is made up for by the next one. */
-static void look(struct process_watch *watch)
+static bool look(struct process_watch *watch)
 {
     enum err err = process_poll_look(watch->poll, take, watch);
     if (err != ERR_NONE)
         log_debug("process", "%s was not read: %s", watch->options.proc_dir, err_row(err)->text);
+    return err == ERR_NONE;
 }
 
 /* Takes in what happened so far. */
@@ -133,7 +134,7 @@ static void catch_up(struct process_watch *watch)
             break;
     if (watch->poll != NULL) {
         process_poll_hurry(watch->poll);
-        look(watch);
+        (void)look(watch);
     }
 }
 
@@ -149,6 +150,12 @@ static void go_first(bool first)
         log_info("process", "no real-time priority: of short processes less can be read");
 }
 
+static bool is_unknown_to_poll(void *self, uint32_t pid)
+{
+    const struct process_watch *watch = self;
+    return !process_poll_found(watch->poll, (pid_t)pid);
+}
+
 /* Learns who runs, and hears meanwhile what changes. */
 static void remember(struct process_watch *watch)
 {
@@ -159,6 +166,9 @@ static void remember(struct process_watch *watch)
     while (process_census_step(census))
         if (watch->netlink != NULL)
             read_netlink(watch);
+    /* Nobody would tell the end of who began after the last look: the next one takes it anew. */
+    if (watch->poll != NULL)
+        process_lives_sweep(&census->lives, is_unknown_to_poll, watch);
 }
 
 static void close_netlink(struct process_watch *watch)
@@ -186,6 +196,18 @@ static struct process_poll_known known(void *self, pid_t pid)
         .lives = full || live != NULL, .executed = full || (live != NULL && live->executed)};
 }
 
+/* Tells the end of what the connector told of and looking does not find: its end was still to be
+ * told when the connector was closed. True: it is gone. */
+static bool tell_end_unheard(void *self, uint32_t pid)
+{
+    struct process_watch *watch = self;
+    const struct process_sighting end = {.type = PROCESS_EXIT, .pid = (pid_t)pid};
+    if (process_poll_found(watch->poll, end.pid))
+        return false;
+    take(watch, &end);
+    return true;
+}
+
 /* Looking takes over: what the connector told of it need not tell. */
 static void hand_over_to_poll(struct process_watch *watch)
 {
@@ -199,7 +221,8 @@ static void hand_over_to_poll(struct process_watch *watch)
     watch->poll = watch->request.poll;
     process_poll_review(watch->poll, known, watch);
     watch->both_saw_until_us = INT64_MAX;
-    look(watch);
+    if (look(watch))
+        process_lives_sweep(&watch->census.lives, tell_end_unheard, watch);
     watch->both_saw_until_us = 0;
 }
 
@@ -329,7 +352,7 @@ static void watch_poll(struct process_watch *watch)
         if (atomic_load(&watch->requested))
             continue;
         looked_us = clock_mono_us(&clock_system);
-        look(watch);
+        (void)look(watch);
         took_us = clock_mono_us(&clock_system) - looked_us;
     }
 }

@@ -153,3 +153,29 @@ int64_t harness_counter(
         return harness_number(json_find_text(status, "lost"), counter + 5);
     return harness_number(status, counter);
 }
+
+static int64_t sum_of(const struct json *numbers)
+{
+    int64_t sum = 0;
+    json_each(number, numbers) {
+        int64_t value;
+        assert_true(json_int64(number, &value));
+        sum += value;
+    }
+    return sum;
+}
+
+int64_t harness_lost(struct harness *harness, struct collectors *collectors, const char *name)
+{
+    return sum_of(json_find_text(harness_status(harness, collectors, name), "lost"));
+}
+
+int64_t harness_unaccounted(struct harness *harness, struct collectors *collectors, const char *name)
+{
+    const struct json *status = harness_status(harness, collectors, name);
+    const struct json *lost = json_find_text(status, "lost");
+    /* What the kernel had no room for was not seen. */
+    int64_t happened = harness_number(status, "seen") + harness_number(lost, "kernel_buffer");
+    return happened - harness_number(status, "waiting") - harness_number(status, "sent") -
+           sum_of(lost);
+}

@@ -4,8 +4,8 @@
  * reason, where the kernel refuses it. Other programs start on the machine meanwhile: ours are told
  * by their command line.
  */
-#include "harness.h"
 #include "process_netlink.h"
+#include "process_place.h"
 #include "process_watch.h"
 
 #include <setjmp.h>
@@ -22,65 +22,11 @@
 
 static char *storm_program;
 
-static const struct collector *const table[] = {&process_collector};
-
-struct fixture {
-    struct harness harness;
-    struct settings settings;
-    struct collectors *collectors;
-    char mark[32]; /* an argument that nobody else's programs have */
-};
-
-static int setup(void **state)
-{
-    static unsigned number;
-    struct fixture *f = test_calloc(1, sizeof(*f));
-    harness_init(&f->harness);
-    harness_real_clock(&f->harness);
-    settings_init(&f->settings);
-    snprintf(f->mark, sizeof(f->mark), "mark-%d-%u", (int)getpid(), number++);
-    assert_int_equal(
-        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
-        ERR_NONE);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    collectors_free(f->collectors);
-    settings_done(&f->settings);
-    harness_done(&f->harness);
-    test_free(f);
-    return 0;
-}
-
-static void set(struct fixture *f, enum setting_id id, int64_t number)
-{
-    f->settings.values[id].number = number;
-}
-
-static void apply(struct fixture *f)
-{
-    const char *field;
-    struct why why = {""};
-    if (collectors_apply(f->collectors, &f->settings, &field, &why) != ERR_NONE)
-        fail_msg("%s: %s", field, why.text);
-}
-
 static void apply_netlink_or_skip(struct fixture *f)
 {
-    struct process_netlink *netlink;
-    struct why why = {""};
-    if (process_netlink_open(1 << 20, PROCESS_EVENT_BIT(PROCESS_EXEC), &netlink, &why) !=
-        ERR_NONE) {
-        print_message("# skipped: %s\n", why.text);
-        skip();
-    }
-    process_netlink_close(netlink);
-    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_NETLINK);
-    apply(f);
+    process_need_netlink();
+    process_set(f, SETTING_PROCESS_MODE, PROCESS_MODE_NETLINK);
+    fixture_apply(f);
 }
 
 static void run(char *const *arguments)
@@ -98,48 +44,31 @@ static void run(char *const *arguments)
 }
 
 /* Starts /bin/true MARK, or /bin/true MARK NUMBER. */
-static void start_programs(struct fixture *f, unsigned count, unsigned parallel, bool distinct)
+static void start_programs(unsigned count, unsigned parallel, bool distinct)
 {
     char number[16], together[16], at[] = "@", program[] = "/bin/true";
     snprintf(number, sizeof(number), "%u", count);
     snprintf(together, sizeof(together), "%u", parallel);
     char *arguments[] = {
-        storm_program, number, together, program, f->mark, distinct ? at : NULL, NULL};
+        storm_program, number, together, program, process_mark, distinct ? at : NULL, NULL};
     run(arguments);
 }
 
 static int64_t ours(struct fixture *f)
 {
     char begin[64];
-    snprintf(begin, sizeof(begin), "/bin/true %s", f->mark);
+    snprintf(begin, sizeof(begin), "/bin/true %s", process_mark);
     return harness_hits(&f->harness, harness_command_line_begins, begin);
-}
-
-static int64_t counter(struct fixture *f, const char *name)
-{
-    return harness_counter(&f->harness, f->collectors, "Process", name);
 }
 
 /* Lets the watching thread catch up: until a last program of ours has been seen. */
 static void settle(struct fixture *f)
 {
     for (unsigned calm = 0, tries = 0; calm < 3 && tries < 50; tries++) {
-        int64_t before = counter(f, "seen");
+        int64_t before = fixture_counter(f, "seen");
         poll(NULL, 0, 20);
-        calm = counter(f, "seen") == before ? calm + 1 : 0;
+        calm = fixture_counter(f, "seen") == before ? calm + 1 : 0;
     }
-}
-
-static int64_t all_lost(struct fixture *f)
-{
-    return counter(f, "lost.kernel_buffer") + counter(f, "lost.cache_bound") +
-           counter(f, "lost.memory") + counter(f, "lost.outbox") + counter(f, "lost.too_large");
-}
-
-static void check_balance(struct fixture *f)
-{
-    assert_int_equal(counter(f, "seen") + counter(f, "lost.kernel_buffer"),
-        counter(f, "waiting") + counter(f, "sent") + all_lost(f));
 }
 
 static void a_storm_of_20000_programs_is_seen_to_the_last(void **state)
@@ -147,78 +76,73 @@ static void a_storm_of_20000_programs_is_seen_to_the_last(void **state)
     enum { STARTS = 20000 };
     struct fixture *f = *state;
     apply_netlink_or_skip(f);
-    start_programs(f, STARTS, 8, false);
+    start_programs(STARTS, 8, false);
     settle(f);
     collectors_flush(f->collectors);
     int64_t gone = harness_hits(&f->harness, harness_state_is, "GONE");
     print_message("# %lld with their command line, %lld were gone, %lld lost\n", (long long)ours(f),
-        (long long)gone, (long long)all_lost(f));
-    check_balance(f);
+        (long long)gone, (long long)process_lost(f));
+    process_check_balance(f);
     /* Programs of others may be so many that they give way to each other; ours may not. */
-    int64_t gave_way = counter(f, "lost.cache_bound");
-    assert_int_equal(all_lost(f), gave_way);
+    int64_t gave_way = fixture_counter(f, "lost.cache_bound");
+    assert_int_equal(process_lost(f), gave_way);
     assert_true(ours(f) <= STARTS);
     assert_true(ours(f) + gone + gave_way >= STARTS);
-    assert_true(counter(f, "seen") >= STARTS);
-    assert_int_equal(harness_hits(&f->harness, NULL, NULL), counter(f, "sent"));
+    assert_true(fixture_counter(f, "seen") >= STARTS);
+    assert_int_equal(harness_hits(&f->harness, NULL, NULL), fixture_counter(f, "sent"));
 }
 
 static void what_the_cache_cannot_hold_is_counted_as_lost(void **state)
 {
     enum { STARTS = 1000, BOUND = 100 };
     struct fixture *f = *state;
-    set(f, SETTING_PROCESS_CACHE_SIZE, BOUND);
+    process_set(f, SETTING_PROCESS_CACHE_SIZE, BOUND);
     apply_netlink_or_skip(f);
-    start_programs(f, STARTS, 4, true);
+    start_programs(STARTS, 4, true);
     settle(f);
     collectors_flush(f->collectors);
-    assert_int_equal(counter(f, "lost.kernel_buffer"), 0);
-    assert_true(counter(f, "lost.cache_bound") > 0);
+    assert_int_equal(fixture_counter(f, "lost.kernel_buffer"), 0);
+    assert_true(fixture_counter(f, "lost.cache_bound") > 0);
     assert_true(harness_events(&f->harness, "Process") <= PROCESS_EVENT_TYPES * BOUND);
     /* Others start programs too, on a busy machine more than fit. */
-    assert_true(ours(f) > 0 || counter(f, "lost.cache_bound") > STARTS);
-    check_balance(f);
+    assert_true(ours(f) > 0 || fixture_counter(f, "lost.cache_bound") > STARTS);
+    process_check_balance(f);
 }
 
 static void a_message_of_many_events_is_split(void **state)
 {
     struct fixture *f = *state;
-    set(f, SETTING_PROCESS_CACHE_SIZE, 5000);
-    collectors_free(f->collectors);
+    process_set(f, SETTING_PROCESS_CACHE_SIZE, 5000);
     f->harness.options.message_limit_bytes = 4000;
-    assert_int_equal(
-        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
-        ERR_NONE);
+    fixture_open(f);
     apply_netlink_or_skip(f);
-    start_programs(f, 200, 4, true);
+    start_programs(200, 4, true);
     settle(f);
     collectors_flush(f->collectors);
     assert_true(f->harness.count > 10);
-    assert_int_equal(all_lost(f), 0);
-    check_balance(f);
+    assert_int_equal(process_lost(f), 0);
+    process_check_balance(f);
 }
 
 static void a_command_line_that_no_message_holds_is_cut_and_marked(void **state)
 {
     struct fixture *f = *state;
-    collectors_free(f->collectors);
     f->harness.options.message_limit_bytes = 1500;
-    assert_int_equal(
-        collectors_new_of(&f->harness.options, table, COUNT_OF(table), &f->collectors, NULL),
-        ERR_NONE);
+    process_set(f, SETTING_PROCESS_CACHE_SIZE, 65536); /* others start programs, too */
+    fixture_open(f);
     apply_netlink_or_skip(f);
     char program[] = "/bin/true", *longer = test_malloc(60001);
     memset(longer, '\x01', 60000); /* six bytes each in JSON */
     longer[60000] = '\0';
     for (unsigned i = 0; i < 20; i++) {
-        char *arguments[] = {program, f->mark, longer, NULL};
+        char *arguments[] = {program, process_mark, longer, NULL};
         run(arguments);
     }
     test_free(longer);
     settle(f);
     collectors_flush(f->collectors);
-    check_balance(f);
-    assert_int_equal(all_lost(f), 0);
+    process_check_balance(f);
+    assert_int_equal(process_lost(f), 0);
     assert_true(ours(f) > 0);
     assert_true(harness_hits(&f->harness, harness_state_is, "CUT") >= ours(f));
 }
@@ -235,14 +159,32 @@ static pid_t start_sleeper(const char *name)
     return pid;
 }
 
-/* Waits until a program of that name was sent; returns how often. */
-static int64_t await(struct fixture *f, const char *name)
+struct wanted {
+    const char *type;
+    const char *begin;
+};
+
+static bool is_wanted(const struct json *payload, const char *text)
+{
+    const struct wanted *wanted = (const void *)text;
+    return span_is(json_string_of(payload, "event_type"), wanted->type) &&
+           span_starts(json_string_of(payload, "commandline"), span_of(wanted->begin));
+}
+
+static int64_t hits_of(struct fixture *f, const char *type, const char *begin)
+{
+    const struct wanted wanted = {type, begin};
+    return harness_hits(&f->harness, is_wanted, (const char *)&wanted);
+}
+
+/* Waits until an event of that type was sent of a program of that name; returns how often. */
+static int64_t await(struct fixture *f, const char *type, const char *name)
 {
     int64_t hits = 0;
     for (unsigned tries = 0; tries < 1000 && hits == 0; tries++) {
         poll(NULL, 0, 10);
         collectors_flush(f->collectors);
-        hits = harness_hits(&f->harness, harness_command_line_begins, name);
+        hits = hits_of(f, type, name);
     }
     return hits;
 }
@@ -250,33 +192,33 @@ static int64_t await(struct fixture *f, const char *name)
 static void polling_sees_what_lives_long_enough(void **state)
 {
     struct fixture *f = *state;
-    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_POLLING);
-    set(f, SETTING_PROCESS_POLLING_INTERVAL, 5000);
-    apply(f);
+    process_set(f, SETTING_PROCESS_MODE, PROCESS_MODE_POLLING);
+    process_set(f, SETTING_PROCESS_POLLING_INTERVAL, 5000);
+    fixture_apply(f);
     const struct json *status = harness_status(&f->harness, f->collectors, "Process");
     assert_true(span_is(json_string_of(status, "source"), "polling"));
     char name[64];
-    snprintf(name, sizeof(name), "sleep-%s", f->mark);
+    snprintf(name, sizeof(name), "sleep-%s", process_mark);
     pid_t pid = start_sleeper(name);
-    assert_int_equal(await(f, name), 1);
+    assert_int_equal(await(f, "EXEC", name), 1);
     poll(NULL, 0, 30);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     collectors_flush(f->collectors);
     assert_int_equal(harness_hits(&f->harness, harness_command_line_begins, name), 1);
-    check_balance(f);
+    process_check_balance(f);
 }
 
 static void an_event_says_who_what_and_when(void **state)
 {
     struct fixture *f = *state;
-    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_POLLING);
-    set(f, SETTING_PROCESS_POLLING_INTERVAL, 1000);
-    apply(f);
+    process_set(f, SETTING_PROCESS_MODE, PROCESS_MODE_POLLING);
+    process_set(f, SETTING_PROCESS_POLLING_INTERVAL, 1000);
+    fixture_apply(f);
     char name[64];
-    snprintf(name, sizeof(name), "sleep-%s", f->mark);
+    snprintf(name, sizeof(name), "sleep-%s", process_mark);
     pid_t pid = start_sleeper(name);
-    assert_int_equal(await(f, name), 1);
+    assert_int_equal(await(f, "EXEC", name), 1);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     const struct json *payload = NULL;
@@ -298,11 +240,11 @@ static void auto_uses_netlink_where_it_is_to_be_had(void **state)
 {
     struct fixture *f = *state;
     apply_netlink_or_skip(f);
-    set(f, SETTING_PROCESS_DISABLED, 1);
-    apply(f);
-    set(f, SETTING_PROCESS_DISABLED, 0);
-    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_AUTO);
-    apply(f);
+    process_set(f, SETTING_PROCESS_DISABLED, 1);
+    fixture_apply(f);
+    process_set(f, SETTING_PROCESS_DISABLED, 0);
+    process_set(f, SETTING_PROCESS_MODE, PROCESS_MODE_AUTO);
+    fixture_apply(f);
     const struct json *status = harness_status(&f->harness, f->collectors, "Process");
     assert_true(span_is(json_string_of(status, "source"), "netlink"));
     assert_true(harness_number(status, "receive_buffer_bytes") > 0);
@@ -312,34 +254,36 @@ static void a_change_of_the_cache_or_the_frequency_leaves_the_watch_alone(void *
 {
     struct fixture *f = *state;
     apply_netlink_or_skip(f);
-    start_programs(f, 5, 1, false);
+    start_programs(5, 1, false);
     settle(f);
-    int64_t seen = counter(f, "seen");
-    set(f, SETTING_PROCESS_CACHE_SIZE, 1000);
-    set(f, SETTING_PROCESS_MESSAGE_FREQUENCY, FREQUENCY_LOW);
-    set(f, SETTING_PROCESS_POLLING_INTERVAL, 5000);
-    apply(f);
-    set(f, SETTING_PROCESS_MODE, PROCESS_MODE_AUTO);
-    apply(f);
+    int64_t seen = fixture_counter(f, "seen");
+    process_set(f, SETTING_PROCESS_CACHE_SIZE, 1000);
+    process_set(f, SETTING_PROCESS_MESSAGE_FREQUENCY, FREQUENCY_LOW);
+    process_set(f, SETTING_PROCESS_POLLING_INTERVAL, 5000);
+    fixture_apply(f);
+    process_set(f, SETTING_PROCESS_MODE, PROCESS_MODE_AUTO);
+    fixture_apply(f);
     /* And what waited still waits, if others' programs do not push it out. */
-    assert_true(counter(f, "waiting") + counter(f, "lost.cache_bound") >= seen);
-    start_programs(f, 5, 1, false);
+    assert_true(fixture_counter(f, "waiting") + fixture_counter(f, "lost.cache_bound") >= seen);
+    start_programs(5, 1, false);
     settle(f);
     collectors_flush(f->collectors);
-    assert_true(counter(f, "sent") + counter(f, "lost.cache_bound") >= 10);
-    check_balance(f);
+    assert_true(fixture_counter(f, "sent") + fixture_counter(f, "lost.cache_bound") >= 10);
+    process_check_balance(f);
 }
 
 static void a_change_of_mode_takes_over_without_a_gap(void **state)
 {
     struct fixture *f = *state;
+    process_set(f, SETTING_PROCESS_CACHE_SIZE, 65536); /* others start programs, too */
     apply_netlink_or_skip(f);
     pid_t pids[20];
     for (unsigned i = 0; i < COUNT_OF(pids); i++) {
-        set(f, SETTING_PROCESS_MODE, i % 2 == 0 ? PROCESS_MODE_POLLING : PROCESS_MODE_NETLINK);
-        set(f, SETTING_PROCESS_POLLING_INTERVAL, 2000 + i);
-        pids[i] = start_sleeper(f->mark);
-        apply(f);
+        process_set(
+            f, SETTING_PROCESS_MODE, i % 2 == 0 ? PROCESS_MODE_POLLING : PROCESS_MODE_NETLINK);
+        process_set(f, SETTING_PROCESS_POLLING_INTERVAL, 2000 + i);
+        pids[i] = start_sleeper(process_mark);
+        fixture_apply(f);
     }
     settle(f);
     collectors_flush(f->collectors);
@@ -347,42 +291,24 @@ static void a_change_of_mode_takes_over_without_a_gap(void **state)
         kill(pids[i], SIGKILL);
         waitpid(pids[i], NULL, 0);
     }
-    int64_t hits = harness_hits(&f->harness, harness_command_line_begins, f->mark);
+    int64_t hits = harness_hits(&f->harness, harness_command_line_begins, process_mark);
     assert_int_equal(hits, COUNT_OF(pids));
-    check_balance(f);
+    process_check_balance(f);
 }
 
 static void what_is_disabled_sees_nothing(void **state)
 {
     struct fixture *f = *state;
     apply_netlink_or_skip(f);
-    set(f, SETTING_PROCESS_DISABLED, 1);
-    apply(f);
+    process_set(f, SETTING_PROCESS_DISABLED, 1);
+    fixture_apply(f);
     harness_clear(&f->harness);
-    int64_t seen = counter(f, "seen");
-    start_programs(f, 10, 1, false);
+    int64_t seen = fixture_counter(f, "seen");
+    start_programs(10, 1, false);
     collectors_flush(f->collectors);
     collectors_run(f->collectors);
     assert_int_equal(harness_events(&f->harness, NULL), 0);
-    assert_int_equal(counter(f, "seen"), seen);
-}
-
-struct wanted {
-    const char *type;
-    const char *begin;
-};
-
-static bool is_wanted(const struct json *payload, const char *text)
-{
-    const struct wanted *wanted = (const void *)text;
-    return span_is(json_string_of(payload, "event_type"), wanted->type) &&
-           span_starts(json_string_of(payload, "commandline"), span_of(wanted->begin));
-}
-
-static int64_t hits_of(struct fixture *f, const char *type, const char *begin)
-{
-    const struct wanted wanted = {type, begin};
-    return harness_hits(&f->harness, is_wanted, (const char *)&wanted);
+    assert_int_equal(fixture_counter(f, "seen"), seen);
 }
 
 static void forks_and_ends_are_counted_one_by_one(void **state)
@@ -390,16 +316,16 @@ static void forks_and_ends_are_counted_one_by_one(void **state)
     enum { STARTS = 2000 };
     struct fixture *f = *state;
     char program[64], storm[256];
-    set(f, SETTING_PROCESS_CACHE_SIZE, 65536); /* others start programs, too */
+    process_set(f, SETTING_PROCESS_CACHE_SIZE, 65536); /* others start programs, too */
     apply_netlink_or_skip(f);
-    start_programs(f, STARTS, 4, false);
+    start_programs(STARTS, 4, false);
     settle(f);
     collectors_flush(f->collectors);
-    snprintf(program, sizeof(program), "/bin/true %s", f->mark);
-    snprintf(storm, sizeof(storm), "%s %d 4 /bin/true %s", storm_program, STARTS, f->mark);
-    assert_int_equal(all_lost(f), counter(f, "lost.cache_bound"));
-    check_balance(f);
-    if (all_lost(f) > 0) {
+    snprintf(program, sizeof(program), "/bin/true %s", process_mark);
+    snprintf(storm, sizeof(storm), "%s %d 4 /bin/true %s", storm_program, STARTS, process_mark);
+    assert_int_equal(process_lost(f), fixture_counter(f, "lost.cache_bound"));
+    process_check_balance(f);
+    if (process_lost(f) > 0) {
         print_message("# skipped: others' processes pushed ours out\n");
         skip();
     }
@@ -418,16 +344,14 @@ static void an_end_says_how(void **state)
     struct fixture *f = *state;
     apply_netlink_or_skip(f);
     char name[64];
-    snprintf(name, sizeof(name), "sleep-%s", f->mark);
+    snprintf(name, sizeof(name), "sleep-%s", process_mark);
     pid_t pid = start_sleeper(name);
-    assert_int_equal(await(f, name), 1);
+    assert_int_equal(await(f, "EXEC", name), 1);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    settle(f);
-    collectors_flush(f->collectors);
+    assert_int_equal(await(f, "EXIT", name), 1);
     const struct json *payload = NULL;
     const struct wanted wanted = {"EXIT", name};
-    assert_int_equal(hits_of(f, "EXIT", name), 1);
     for (size_t i = 0; payload == NULL; i++) {
         const struct json *next = harness_payload(&f->harness, "Process", i);
         if (is_wanted(next, (const char *)&wanted))
@@ -447,14 +371,13 @@ static void only_what_is_wanted_is_told_and_a_change_is_in_force_at_once(void **
     for (int64_t mode = PROCESS_MODE_NETLINK; mode <= PROCESS_MODE_POLLING; mode++) {
         for (size_t i = 0; i < COUNT_OF(lists); i++) {
             apply_netlink_or_skip(f);
-            set(f, SETTING_PROCESS_MODE, mode);
-            set(f, SETTING_PROCESS_POLLING_INTERVAL, 2000);
-            mem_free(f->settings.values[SETTING_PROCESS_EVENTS].text);
-            f->settings.values[SETTING_PROCESS_EVENTS].text = mem_text(span_of(lists[i]));
-            apply(f);
+            process_set(f, SETTING_PROCESS_MODE, mode);
+            process_set(f, SETTING_PROCESS_POLLING_INTERVAL, 2000);
+            fixture_set_text(f, SETTING_PROCESS_EVENTS, lists[i]);
+            fixture_apply(f);
             collectors_flush(f->collectors);
             harness_clear(&f->harness);
-            start_programs(f, 20, 1, false);
+            start_programs(20, 1, false);
             settle(f);
             collectors_flush(f->collectors);
             static const char *const types[] = {"EXEC", "FORK", "EXIT"};
@@ -463,7 +386,7 @@ static void only_what_is_wanted_is_told_and_a_change_is_in_force_at_once(void **
                 if (!wanted || mode == PROCESS_MODE_NETLINK)
                     assert_int_equal(hits_of(f, types[t], "") > 0, wanted);
             }
-            check_balance(f);
+            process_check_balance(f);
         }
     }
 }
@@ -472,13 +395,13 @@ static void an_outbox_that_refuses_makes_a_loss_that_is_counted(void **state)
 {
     struct fixture *f = *state;
     apply_netlink_or_skip(f);
-    start_programs(f, 10, 1, false);
+    start_programs(10, 1, false);
     settle(f);
     f->harness.answer = ERR_STORAGE_FULL;
     collectors_flush(f->collectors);
-    assert_true(counter(f, "lost.outbox") >= 10);
-    assert_int_equal(counter(f, "sent"), 0);
-    check_balance(f);
+    assert_true(fixture_counter(f, "lost.outbox") >= 10);
+    assert_int_equal(fixture_counter(f, "sent"), 0);
+    process_check_balance(f);
 }
 
 /* In a pid namespace of its own, where the kernel does not answer, or where it is refused. Runs in
@@ -498,8 +421,8 @@ static int in_a_namespace(struct fixture *f)
     if (field == NULL || strcmp(field, "Process_Mode") != 0 || why.text[0] == '\0')
         return 12;
     /* What ran before still runs. */
-    pid_t pid = start_sleeper(f->mark);
-    int64_t hits = await(f, f->mark);
+    pid_t pid = start_sleeper(process_mark);
+    int64_t hits = await(f, "EXEC", process_mark);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     if (hits != 1)
@@ -529,29 +452,27 @@ static void where_netlink_is_refused_the_mode_is_blamed_and_auto_polls(void **st
     assert_int_equal(result, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(int argc, char **argv)
 {
     if (argc != 2)
         return 2;
     storm_program = argv[1];
     const struct CMUnitTest tests[] = {
-        TEST(a_storm_of_20000_programs_is_seen_to_the_last),
-        TEST(what_the_cache_cannot_hold_is_counted_as_lost),
-        TEST(a_message_of_many_events_is_split),
-        TEST(a_command_line_that_no_message_holds_is_cut_and_marked),
-        TEST(polling_sees_what_lives_long_enough),
-        TEST(an_event_says_who_what_and_when),
-        TEST(auto_uses_netlink_where_it_is_to_be_had),
-        TEST(a_change_of_the_cache_or_the_frequency_leaves_the_watch_alone),
-        TEST(a_change_of_mode_takes_over_without_a_gap),
-        TEST(what_is_disabled_sees_nothing),
-        TEST(forks_and_ends_are_counted_one_by_one),
-        TEST(an_end_says_how),
-        TEST(only_what_is_wanted_is_told_and_a_change_is_in_force_at_once),
-        TEST(an_outbox_that_refuses_makes_a_loss_that_is_counted),
-        TEST(where_netlink_is_refused_the_mode_is_blamed_and_auto_polls),
+        PROCESS_TEST(a_storm_of_20000_programs_is_seen_to_the_last),
+        PROCESS_TEST(what_the_cache_cannot_hold_is_counted_as_lost),
+        PROCESS_TEST(a_message_of_many_events_is_split),
+        PROCESS_TEST(a_command_line_that_no_message_holds_is_cut_and_marked),
+        PROCESS_TEST(polling_sees_what_lives_long_enough),
+        PROCESS_TEST(an_event_says_who_what_and_when),
+        PROCESS_TEST(auto_uses_netlink_where_it_is_to_be_had),
+        PROCESS_TEST(a_change_of_the_cache_or_the_frequency_leaves_the_watch_alone),
+        PROCESS_TEST(a_change_of_mode_takes_over_without_a_gap),
+        PROCESS_TEST(what_is_disabled_sees_nothing),
+        PROCESS_TEST(forks_and_ends_are_counted_one_by_one),
+        PROCESS_TEST(an_end_says_how),
+        PROCESS_TEST(only_what_is_wanted_is_told_and_a_change_is_in_force_at_once),
+        PROCESS_TEST(an_outbox_that_refuses_makes_a_loss_that_is_counted),
+        PROCESS_TEST(where_netlink_is_refused_the_mode_is_blamed_and_auto_polls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
