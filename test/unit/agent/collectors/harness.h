@@ -57,8 +57,8 @@ const struct json *harness_status(
 int64_t harness_counter(
     struct harness *harness, struct collectors *collectors, const char *name, const char *counter);
 
-/* All that a collector has lost; and what of all that happened is not accounted for: 0. Each is read
- * at one moment, while other programs of the machine go on. */
+/* All that a collector has lost; and what of all that happened is not accounted for: 0. Each is
+ * read at one moment, while other programs of the machine go on. */
 int64_t harness_lost(struct harness *harness, struct collectors *collectors, const char *name);
 int64_t harness_unaccounted(
     struct harness *harness, struct collectors *collectors, const char *name);
