@@ -157,7 +157,7 @@ int64_t harness_counter(
 static int64_t sum_of(const struct json *numbers)
 {
     int64_t sum = 0;
-    json_each(number, numbers) {
+    json_each (number, numbers) {
         int64_t value;
         assert_true(json_int64(number, &value));
         sum += value;
@@ -170,7 +170,8 @@ int64_t harness_lost(struct harness *harness, struct collectors *collectors, con
     return sum_of(json_find_text(harness_status(harness, collectors, name), "lost"));
 }
 
-int64_t harness_unaccounted(struct harness *harness, struct collectors *collectors, const char *name)
+int64_t harness_unaccounted(
+    struct harness *harness, struct collectors *collectors, const char *name)
 {
     const struct json *status = harness_status(harness, collectors, name);
     const struct json *lost = json_find_text(status, "lost");
