@@ -66,8 +66,8 @@ void process_lives_remove(struct process_lives *lives, uint32_t pid);
 /* Whether what is noted as its parent still lives, and the pid is not another's by now. */
 bool process_lives_has_parent(const struct process_lives *lives, const struct process_live *live);
 
-/* Forgets all for which `is_gone` holds: their ends were not told. It may itself forget the one that
- * it is asked about. */
+/* Forgets all for which `is_gone` holds: their ends were not told. It may itself forget the one
+ * that it is asked about. */
 void process_lives_sweep(
     struct process_lives *lives, bool (*is_gone)(void *self, uint32_t pid), void *self);
 
