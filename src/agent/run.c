@@ -556,6 +556,8 @@ static int64_t run_due(struct agent *agent)
     int64_t due = earlier(keep_to_budget(agent), collectors_run(agent->collectors));
     if (now_of(agent) >= agent->look_due_us) {
         uplink_look(agent->uplink);
+        if (agent->status_fd < 0 && access(agent->options->state_dir, W_OK) == 0)
+            agent->status_fd = status_listen(agent->options->state_dir);
         agent->look_due_us = now_of(agent) + LOOK_US;
     }
     due = earlier(due, agent->look_due_us);

@@ -114,11 +114,11 @@ test('what memory holds when the agent is killed is counted as unwritten', async
   assert.equal(status.collectors.CustomEvent.lost.unwritten, 5);
 });
 
-test('on a disk that is read-only from the start it works from memory', async (t) => {
+test('on a disk that is read-only from the start it works from memory, and uses it as soon as it can', async (t) => {
   if (!mounted) { t.skip('no file system can be mounted here'); return; }
+  await hub.stop();
+  await submit(3, 1000); // and a restart: the disk holds messages from before
   await agent.stop();
-  await hub.start();
-  const before = (await hub.events()).length;
   for (const args of [['--bind', agent.stateDir, agent.stateDir], ['-o', 'remount,bind,ro', agent.stateDir]])
     assert.equal((await runProgram('mount', args)).code, 0);
   agent.start();
@@ -126,7 +126,27 @@ test('on a disk that is read-only from the start it works from memory', async (t
     await agent.stop();
     await runProgram('umount', ['-l', agent.stateDir]);
   });
-  assert.equal((await agent.judge({ Process_CacheSize: 321 })).Process_CacheSize, 321);
-  await until('events', async () => (await hub.events()).length > before);
-  assert.match(agent.program.output, /the disk takes nothing; until the next start messages wait in memory/);
+  await agent.program.says(/the disk takes no messages, they wait in memory/);
+  await hub.start();
+  assert.equal((await agent.judge({ Login_CacheSize: 321 })).Login_CacheSize, 321);
+  const lost = 5; // by the kill above
+  await until('what the disk held arrives', async () => new Set(await arrived()).size === submitted - lost);
+  await hub.stop();
+  assert.equal((await runProgram('mount', ['-o', 'remount,bind,rw', agent.stateDir])).code, 0);
+  await agent.program.says(/the disk takes messages again/, 30_000);
+  await until('it can be asked again', () => agent.status(), { timeoutMs: 30_000 });
+  await agent.program.says(/events can be submitted again/, 30_000);
+  await submit(2, 1000);
+  const { collectors: { CustomEvent: before }, outbox } = await agent.status();
+  await agent.kill9();
+  agent.start();
+  await hub.start();
+  await until('what was kept since arrives', async () => new Set(await arrived()).size === submitted - lost);
+  const status = await until('all is delivered', async () => {
+    const now = await agent.status();
+    return now.outbox.kept === 0 && now;
+  });
+  assertBalanced(status);
+  assert.equal(status.collectors.CustomEvent.seen, before.seen);
+  assert.ok(status.outbox.appended > outbox.appended);
 });

@@ -24,7 +24,7 @@
 #define CACHE_BYTES_MAX (4u * 1024 * 1024)
 #define PARSE_BYTES_MAX (4u * 1024 * 1024)
 #define READS_MAX 256u
-#define RETRY_US (60 * SECOND_US)
+#define RETRY_US (10 * SECOND_US)
 #define COMPLAINT_US (10 * SECOND_US)
 #define GROUPS_BYTES_MAX (1024u * 1024)
 
@@ -38,6 +38,7 @@ struct custom_event {
     char *path;
     char *group;
     int64_t retry_us;
+    bool deaf;         /* nothing listens, which was said */
     int64_t rate;      /* events a second */
     int64_t credit_us; /* what may be taken in at once: at most a second's worth */
     int64_t credited_us;
@@ -80,8 +81,11 @@ static void listen_again(struct custom_event *custom)
             "submit events",
             custom->group);
     enum err err = event_socket_listen(custom->path, everybody, group, &custom->fd, &why);
-    if (err != ERR_NONE)
+    if (err != ERR_NONE && !custom->deaf)
         log_error("customevent", "no events can be submitted: %s", why_text(&why, err));
+    else if (err == ERR_NONE && custom->deaf)
+        log_info("customevent", "events can be submitted again");
+    custom->deaf = err != ERR_NONE;
     custom->retry_us = clock_mono_us(custom->clock) + RETRY_US;
 }
 

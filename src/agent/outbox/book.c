@@ -92,8 +92,8 @@ static void save_failed(struct book *book, const char *text)
 void book_save(struct outbox *outbox)
 {
     const struct ledger ledger = after_a_kill(outbox);
-    if (outbox->book.fd < 0)
-        return; /* the directory is gone, which was said */
+    if (outbox->book.fd < 0 || outbox->homeless)
+        return; /* the directory is gone, or cannot be written, which was said */
     struct book *book = &outbox->book;
     AUTO(buf_done) struct buf body = BUF_EMPTY;
     struct slot slot = {.generation = htole64(book->generation + 1),

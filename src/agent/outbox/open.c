@@ -57,36 +57,25 @@ enum err open_dir(struct outbox *outbox, struct why *why)
     if (outbox->dir_fd < 0)
         return dir_failed("opening", dir, "", why);
     enum err err = lock_dir(outbox, why);
+    if (err == ERR_NONE) {
+        outbox->book.fd = openat(outbox->dir_fd, "ledger", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (outbox->book.fd < 0)
+            err = dir_failed("opening", dir, "/ledger", why);
+    }
+    if (err == ERR_STORAGE_FULL)
+        outbox->book.fd = openat(outbox->dir_fd, "ledger", O_RDONLY | O_CLOEXEC);
     if (err != ERR_NONE)
         return err;
-    outbox->book.fd = openat(outbox->dir_fd, "ledger", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (outbox->book.fd < 0)
-        return dir_failed("opening", dir, "/ledger", why);
     /* A full disk must not keep us from noting what it costs; if it is full already, so be it. */
     (void)posix_fallocate(outbox->book.fd, 0, BOOK_BYTES);
     return ERR_NONE;
 }
 
-/* Goes on without a directory, which the next start may find in order: what is in it is left as it
- * is. Only the lock is kept. */
-static void do_without_dir(struct outbox *outbox, const char *reason)
-{
-    int lock_fd = outbox->lock_fd;
-    outbox->lock_fd = -1;
-    close_dir(outbox);
-    outbox->lock_fd = lock_fd;
-    outbox->homeless = outbox->disk_failing = true;
-    outbox->end_sequence = outbox->head_sequence = 1;
-    ledger_init(&outbox->ledger);
-    log_error(PART,
-        "the disk takes nothing; until the next start messages wait in memory, up to %" PRIu64
-        " bytes: %s",
-        outbox->options.memory_bytes, reason);
-}
-
 static enum err find_segments(struct outbox *outbox, struct why *why)
 {
-    DIR *dir = fdopendir(dup(outbox->dir_fd));
+    DIR *dir = outbox->dir_fd < 0 ? NULL : fdopendir(dup(outbox->dir_fd));
+    if (outbox->homeless && dir == NULL)
+        return ERR_NONE;
     if (dir == NULL)
         return fail(ERR_IO, why, "reading %s: %s", outbox->options.dir, strerror(errno));
     enum err err = ERR_NONE;
@@ -161,7 +150,8 @@ static bool believe(struct outbox *outbox, struct segment *segment, struct found
         return false;
     if (segment->next != NULL && segment->next->first < summary.end)
         return false;
-    if (segment->next == NULL && ftruncate(segment->fd, (off_t)summary.size) != 0)
+    if (segment->next == NULL && !outbox->homeless &&
+        ftruncate(segment->fd, (off_t)summary.size) != 0)
         return false; /* it will be written on */
     if (outbox->kept == 0)
         outbox->head = (struct cursor){segment, 0};
@@ -201,7 +191,7 @@ static enum err scan(struct outbox *outbox, struct segment *segment, struct foun
         return ERR_NONE;
     if (segment->next == NULL)
         log_info(PART, "a message that was being written when the agent stopped is cut off");
-    if (ftruncate(segment->fd, (off_t)segment->size) != 0)
+    if (!outbox->homeless && ftruncate(segment->fd, (off_t)segment->size) != 0)
         log_warn(PART, "cutting a segment: %s", strerror(errno));
     return ERR_NONE;
 }
@@ -312,22 +302,107 @@ enum err outbox_open(
     outbox->clock_offset_us = clock_wall_us(options->clock) - clock_mono_us(options->clock);
     struct why reason = {""};
     enum err err = open_dir(outbox, &reason);
-    bool homeless = err == ERR_STORAGE_FULL;
-    if (homeless)
-        do_without_dir(outbox, reason.text);
-    else if (err != ERR_NONE)
+    if (err == ERR_STORAGE_FULL) {
+        outbox->homeless = true;
+        note_disk(outbox, err, &reason);
+        err = ERR_NONE;
+    } else if (err != ERR_NONE) {
         err = fail(err, why, "%s", reason.text);
+    }
     if (err == ERR_NONE)
         err = find_segments(outbox, why);
     if (err == ERR_NONE)
         err = scan_all(outbox, why);
-    if (err != ERR_NONE && !homeless) {
+    if (err != ERR_NONE) {
         outbox_close(outbox);
         return err;
     }
     outbox->opened = true;
     *ret_outbox = outbox;
     return ERR_NONE;
+}
+
+/* ---- later ---- */
+
+static bool holds_messages(const struct outbox *outbox)
+{
+    struct book book = {.fd = outbox->book.fd};
+    struct ledger ledger;
+    uint64_t number;
+    DIR *dir = fdopendir(dup(outbox->dir_fd));
+    bool holds = dir == NULL || book_load(&book, &ledger, &number, &number);
+    for (struct dirent *entry; !holds && (entry = readdir(dir)) != NULL;)
+        holds = segment_of_name(entry->d_name, &number);
+    if (dir != NULL)
+        closedir(dir);
+    return holds;
+}
+
+/* Whether the directory that is open now is the one of before, or one in which nothing is kept. */
+static bool is_ours(const struct outbox *outbox, int dir_before)
+{
+    struct stat before;
+    struct stat now;
+    bool same = dir_before >= 0 && fstat(dir_before, &before) == 0 &&
+                fstat(outbox->dir_fd, &now) == 0 && now.st_dev == before.st_dev &&
+                now.st_ino == before.st_ino;
+    return same || !holds_messages(outbox);
+}
+
+static void close_one(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Opens the directory anew; where it cannot be used still, the old one goes on to be read. */
+static enum err reopen_dir(struct outbox *outbox, struct why *why)
+{
+    const int dir_fd = outbox->dir_fd;
+    const int book_fd = outbox->book.fd;
+    close_one(outbox->lock_fd);
+    outbox->dir_fd = outbox->lock_fd = outbox->book.fd = -1;
+    enum err err = open_dir(outbox, why);
+    if (err == ERR_NONE && !is_ours(outbox, dir_fd))
+        err = fail(ERR_IO, why, "%s is another than at the start, and what it holds is left alone",
+            outbox->options.dir);
+    close_one(err == ERR_NONE ? dir_fd : outbox->dir_fd);
+    close_one(err == ERR_NONE ? book_fd : outbox->book.fd);
+    if (err != ERR_NONE) {
+        outbox->dir_fd = dir_fd;
+        outbox->book.fd = book_fd;
+    }
+    return err;
+}
+
+/* Files that were opened for reading alone are opened anew when they are needed. */
+static enum err open_for_writing(struct outbox *outbox, struct why *why)
+{
+    struct segment *youngest = outbox->youngest;
+    for (struct segment *segment = outbox->oldest; segment != NULL; segment = segment->next)
+        if (!segment->in_memory)
+            segment_close(outbox, segment);
+    if (youngest == NULL || youngest->in_memory)
+        return ERR_NONE;
+    enum err err = segment_need(outbox, youngest, why);
+    if (err == ERR_NONE && ftruncate(youngest->fd, (off_t)youngest->size) != 0)
+        err = fail(ERR_IO, why, "cutting a segment: %s", strerror(errno));
+    return err;
+}
+
+enum err come_home(struct outbox *outbox, struct why *why)
+{
+    enum err err = reopen_dir(outbox, why);
+    if (err != ERR_NONE)
+        return err;
+    outbox->homeless = false;
+    err = open_for_writing(outbox, why);
+    if (err == ERR_NONE)
+        err = segments_to_disk(outbox, why);
+    if (err == ERR_NOT_FOUND)
+        err = ERR_NONE;
+    book_save(outbox);
+    return err;
 }
 
 /* What is in memory still goes with the process; the book says so already. */

@@ -196,7 +196,7 @@ static bool may_try_disk(const struct outbox *outbox)
     return !outbox->disk_failing || clock_mono_us(outbox->options.clock) >= outbox->disk_due_us;
 }
 
-static void note_disk(struct outbox *outbox, enum err err, const struct why *why)
+void note_disk(struct outbox *outbox, enum err err, const struct why *why)
 {
     if (err == ERR_NONE && outbox->disk_failing)
         log_info(PART, "the disk takes messages again");
@@ -387,9 +387,14 @@ enum err outbox_append(struct outbox *outbox, struct span body, uint32_t events,
 int64_t outbox_settle(struct outbox *outbox, bool now)
 {
     struct why why = {""};
-    if (!outbox->disk_failing || outbox->homeless || is_gone(outbox))
+    bool due = now || clock_mono_us(outbox->options.clock) >= outbox->disk_due_us;
+    if (outbox->homeless && due)
+        note_disk(outbox, come_home(outbox, &why), &why);
+    if (outbox->homeless)
+        return outbox->disk_due_us;
+    if (!outbox->disk_failing || is_gone(outbox))
         return INT64_MAX;
-    if (now || may_try_disk(outbox)) {
+    if (due) {
         enum err err = segments_to_disk(outbox, &why);
         if (err == ERR_NOT_FOUND)
             return INT64_MAX; /* only the next message can tell */

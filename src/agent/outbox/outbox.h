@@ -63,7 +63,7 @@ struct outbox_counters {
 /*
  * Opens the outbox and cuts what a crash left half-written. ERR_REFUSED if another process has it
  * open, ERR_IO, ERR_MEMORY. Damaged content is dropped and counted, never fatal. Where the disk
- * takes nothing from the start, there is only the memory, until the outbox is opened again.
+ * takes nothing from the start, what it holds is read, and outbox_settle() tries it again.
  */
 enum err outbox_open(
     const struct outbox_options *options, struct outbox **ret_outbox, struct why *why) MUST_USE;

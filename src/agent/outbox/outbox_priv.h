@@ -70,8 +70,8 @@ struct outbox {
     int64_t timeout_us;        /* 0: none */
     unsigned open_files;       /* of segments */
     bool opened;               /* and so may be written down */
-    bool homeless;             /* there was no directory to begin with: nothing is written */
-    bool disk_failing;         /* what comes is kept in memory until the disk is tried again, at: */
+    bool homeless;     /* the directory could not be written at the start: see come_home() */
+    bool disk_failing; /* what comes is kept in memory until the disk is tried again, at: */
     int64_t disk_due_us;
     bool unsynced;
     bool dir_unsynced;
@@ -126,7 +126,17 @@ enum err segments_to_disk(struct outbox *outbox, struct why *why) MUST_USE;
 
 /* ---- open.c ---- */
 
-enum err open_dir(struct outbox *outbox, struct why *why);
+/* ERR_STORAGE_FULL: it cannot be written; what can be read of it is open, the lock is held. */
+enum err open_dir(struct outbox *outbox, struct why *why) MUST_USE;
 void close_dir(struct outbox *outbox);
+
+/* Tries to use the directory that could not be written at the start: what waits in memory goes
+ * there, behind what it holds. Errors as of open_dir(). */
+enum err come_home(struct outbox *outbox, struct why *why) MUST_USE;
+
+/* ---- outbox.c ---- */
+
+/* Says when the disk begins and ends to take nothing. */
+void note_disk(struct outbox *outbox, enum err err, const struct why *why);
 
 #endif

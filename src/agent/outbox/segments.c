@@ -40,7 +40,8 @@ static enum err open_file(
 {
     char name[SEGMENT_NAME_SIZE];
     segment_name(first, name);
-    int fd = openat(outbox->dir_fd, name, O_RDWR | O_CLOEXEC | flags, 0600);
+    int access = outbox->homeless ? O_RDONLY : O_RDWR;
+    int fd = openat(outbox->dir_fd, name, access | O_CLOEXEC | flags, 0600);
     if (fd < 0)
         return no_file(errno, name, why);
     outbox->open_files++;
@@ -52,8 +53,8 @@ static void remove_file(struct outbox *outbox, uint64_t first)
 {
     char name[SEGMENT_NAME_SIZE];
     segment_name(first, name);
-    if (outbox->dir_fd < 0)
-        return;
+    if (outbox->dir_fd < 0 || outbox->homeless)
+        return; /* the next start finds that it is done with */
     if (unlinkat(outbox->dir_fd, name, 0) != 0 && errno != ENOENT)
         log_warn(PART, "removing %s: %s", name, strerror(errno));
 }
