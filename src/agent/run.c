@@ -505,7 +505,7 @@ static void begin_stopping(struct agent *agent)
     log_info(PART, "stopping");
     notify_send("STOPPING=1");
     agent->stopping = true;
-    collectors_flush(agent->collectors);
+    collectors_stop(agent->collectors);
     config_stop(agent->config);
     note(agent);
     outbox_sync(agent->outbox);

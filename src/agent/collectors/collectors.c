@@ -510,6 +510,17 @@ static void switch_off(struct collectors *collectors, size_t at)
     }
 }
 
+/* Who reads on in its next life is not told that it is switched off. */
+void collectors_stop(struct collectors *collectors)
+{
+    collectors_flush(collectors);
+    for (size_t i = 0; i < collectors->count; i++)
+        if (collectors->slots[i].running && !collectors->slots[i].collector->resumes)
+            switch_off(collectors, i);
+        else
+            collectors->slots[i].running = false;
+}
+
 /* Puts the settings that are in force back into the first `count` of the collectors that changed.
  */
 static void put_back(struct collectors *collectors, uint32_t changed, size_t count)
@@ -603,6 +614,14 @@ static bool add_counts(
            json_set(arena, status, SPAN_LIT("lost"), lost);
 }
 
+static const char *state_of(const struct collectors *collectors, const struct slot *slot)
+{
+    if (slot->running)
+        return "running";
+    return collectors->applied && wanted(slot->collector, &collectors->settings) ? "stopped"
+                                                                                 : "disabled";
+}
+
 static struct json *status_of(struct collectors *collectors, size_t at, struct arena *arena)
 {
     struct slot *slot = &collectors->slots[at];
@@ -610,7 +629,7 @@ static struct json *status_of(struct collectors *collectors, size_t at, struct a
     struct json *status = json_new(arena, JSON_OBJECT);
     bool done =
         status != NULL &&
-        json_set_text(arena, status, "state", span_of(slot->running ? "running" : "disabled")) &&
+        json_set_text(arena, status, "state", span_of(state_of(collectors, slot))) &&
         json_set_int(arena, status, "starts", (int64_t)slot->starts) &&
         json_set_int(arena, status, "failures", (int64_t)slot->failures) &&
         json_set_int(arena, status, "interval_seconds", slot->interval_us / 1000000) &&

@@ -99,6 +99,10 @@ int64_t collectors_run(struct collectors *collectors);
 /* Delivers everything that event-based collectors hold, due or not. */
 void collectors_flush(struct collectors *collectors);
 
+/* Delivers as collectors_flush() does, for the last time: who listens to something takes in what
+ * came, and then listens no more. */
+void collectors_stop(struct collectors *collectors);
+
 /*
  * Says how far the agent is over its budget (budget.h), 0 not at all. At 1 snapshots come half as
  * often and what polls, looks less often; from 2 on, of what happens only every so-manieth is kept,

@@ -89,19 +89,6 @@ static void listen_again(struct custom_event *custom)
     custom->retry_us = clock_mono_us(custom->clock) + RETRY_US;
 }
 
-static void close_socket(struct custom_event *custom)
-{
-    event_socket_close(custom->fd, custom->path);
-    custom->fd = -1;
-}
-
-static void stop(void *state)
-{
-    struct custom_event *custom = state;
-    close_socket(custom);
-    custom->running = false;
-}
-
 /* The socket's path: what conf.json says, or one in the state directory. `*ret_path` NULL: there is
  * neither. */
 static enum err choose_path(
@@ -119,38 +106,6 @@ static enum err choose_path(
 static bool is_text(const char *a, const char *b)
 {
     return a != NULL && b != NULL && strcmp(a, b) == 0;
-}
-
-static enum err start(
-    void *state, const struct settings *settings, const char **ret_field, struct why *why)
-{
-    struct custom_event *custom = state;
-    char *path = NULL;
-    char *group = mem_text(span_of(settings_text(settings, SETTING_CUSTOM_EVENT_SOCKET_GROUP)));
-    *ret_field = NULL;
-    enum err err = group == NULL ? ERR_MEMORY : choose_path(custom, settings, &path);
-    if (err == ERR_NONE)
-        err = held_events_set_bound(
-            &custom->held, (size_t)settings_int(settings, SETTING_CUSTOM_EVENT_CACHE_SIZE));
-    if (err != ERR_NONE) {
-        mem_free(path);
-        mem_free(group);
-        return fail(err, why, "%s", err_row(err)->text);
-    }
-    bool same = is_text(path, custom->path) && is_text(group, custom->group);
-    if (!same)
-        close_socket(custom);
-    mem_free(custom->path);
-    mem_free(custom->group);
-    custom->path = path;
-    custom->group = group;
-    custom->rate = settings_int(settings, SETTING_CUSTOM_EVENT_RATE_MAX);
-    if (!custom->running)
-        custom->credit_us = SECOND_US;
-    custom->running = true;
-    if (custom->fd < 0 && path != NULL)
-        listen_again(custom);
-    return ERR_NONE;
 }
 
 /* ---- what comes ---- */
@@ -243,6 +198,28 @@ static size_t descriptors(void *state, int *ret_fds, size_t room)
     return 1;
 }
 
+/* Takes in the next one; false: there is none. */
+static bool take_next(struct custom_event *custom, int64_t now_us)
+{
+    struct event_source source;
+    struct span body;
+    enum event_datagram result = event_socket_next(custom->fd, custom->bytes, &source, &body);
+    if (result == EVENT_NONE)
+        return false;
+    if (!within_rate(custom, now_us)) {
+        lose(custom, LOSS_BUDGET);
+        complain(custom, &source, "more came in a second than CustomEvent_RateMax", now_us);
+    } else if (!collector_admit(custom->held.gate, 1)) {
+        complain(custom, &source, "the agent is over its budget", now_us);
+    } else if (result == EVENT_TOO_LARGE) {
+        lose(custom, LOSS_TOO_LARGE);
+        complain(custom, &source, "it is longer than 16384 bytes", now_us);
+    } else {
+        take(custom, &source, body, now_us);
+    }
+    return true;
+}
+
 static int64_t run(void *state)
 {
     struct custom_event *custom = state;
@@ -251,25 +228,64 @@ static int64_t run(void *state)
         return INT64_MAX;
     if (custom->fd < 0 && now_us >= custom->retry_us)
         listen_again(custom);
-    for (unsigned reads = 0; custom->fd >= 0 && reads < READS_MAX; reads++) {
-        struct event_source source;
-        struct span body;
-        enum event_datagram result = event_socket_next(custom->fd, custom->bytes, &source, &body);
-        if (result == EVENT_NONE)
+    for (unsigned reads = 0; custom->fd >= 0 && reads < READS_MAX; reads++)
+        if (!take_next(custom, now_us))
             break;
-        if (!within_rate(custom, now_us)) {
-            lose(custom, LOSS_BUDGET);
-            complain(custom, &source, "more came in a second than CustomEvent_RateMax", now_us);
-        } else if (!collector_admit(custom->held.gate, 1)) {
-            complain(custom, &source, "the agent is over its budget", now_us);
-        } else if (result == EVENT_TOO_LARGE) {
-            lose(custom, LOSS_TOO_LARGE);
-            complain(custom, &source, "it is longer than 16384 bytes", now_us);
-        } else {
-            take(custom, &source, body, now_us);
-        }
-    }
     return custom->fd < 0 ? custom->retry_us : INT64_MAX;
+}
+
+/* ---- begin and end ---- */
+
+/* What the kernel took was sent, so it is taken in before. */
+static void close_socket(struct custom_event *custom)
+{
+    int64_t now_us = clock_mono_us(custom->clock);
+    if (custom->fd < 0)
+        return;
+    event_socket_refuse(custom->fd);
+    while (take_next(custom, now_us))
+        ;
+    event_socket_close(custom->fd, custom->path);
+    custom->fd = -1;
+}
+
+static void stop(void *state)
+{
+    struct custom_event *custom = state;
+    close_socket(custom);
+    custom->running = false;
+}
+
+static enum err start(
+    void *state, const struct settings *settings, const char **ret_field, struct why *why)
+{
+    struct custom_event *custom = state;
+    char *path = NULL;
+    char *group = mem_text(span_of(settings_text(settings, SETTING_CUSTOM_EVENT_SOCKET_GROUP)));
+    *ret_field = NULL;
+    enum err err = group == NULL ? ERR_MEMORY : choose_path(custom, settings, &path);
+    if (err == ERR_NONE)
+        err = held_events_set_bound(
+            &custom->held, (size_t)settings_int(settings, SETTING_CUSTOM_EVENT_CACHE_SIZE));
+    if (err != ERR_NONE) {
+        mem_free(path);
+        mem_free(group);
+        return fail(err, why, "%s", err_row(err)->text);
+    }
+    bool same = is_text(path, custom->path) && is_text(group, custom->group);
+    if (!same)
+        close_socket(custom);
+    mem_free(custom->path);
+    mem_free(custom->group);
+    custom->path = path;
+    custom->group = group;
+    custom->rate = settings_int(settings, SETTING_CUSTOM_EVENT_RATE_MAX);
+    if (!custom->running)
+        custom->credit_us = SECOND_US;
+    custom->running = true;
+    if (custom->fd < 0 && path != NULL)
+        listen_again(custom);
+    return ERR_NONE;
 }
 
 /* ---- what goes ---- */

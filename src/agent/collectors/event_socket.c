@@ -100,6 +100,11 @@ bool event_socket_stands(int fd, const char *path)
     return stands;
 }
 
+void event_socket_refuse(int fd)
+{
+    (void)shutdown(fd, SHUT_RD);
+}
+
 void event_socket_close(int fd, const char *path)
 {
     struct sockaddr_un address;
@@ -165,7 +170,7 @@ enum err event_socket_send(const char *path, struct span body, struct why *why)
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0 ||
         sendto(fd, body.ptr, body.len, MSG_NOSIGNAL, (const struct sockaddr *)&address,
             sizeof(address)) != (ssize_t)body.len) {
-        bool absent = errno == ENOENT || errno == ECONNREFUSED;
+        bool absent = errno == ENOENT || errno == ECONNREFUSED || errno == EPIPE;
         err = absent ? fail(ERR_NOT_FOUND, why, "no agent takes events at %s", path)
                      : fail(ERR_IO, why, "%s: %s", path, strerror(errno));
     }

@@ -21,6 +21,8 @@
  */
 enum err event_socket_listen(
     const char *path, bool everybody, gid_t group, int *ret_fd, struct why *why) MUST_USE;
+/* From now on the kernel refuses what is sent; what it took before can still be read. */
+void event_socket_refuse(int fd);
 /* Ends it, and removes the file if it is still this socket's. */
 void event_socket_close(int fd, const char *path);
 /* Whether the file is still there, and a socket that somebody reads. */

@@ -233,6 +233,44 @@ static void the_socket_moves_with_its_setting_and_what_is_held_stays(void **stat
     assert_int_equal(counter(f, "sent"), 2);
 }
 
+/* As an application does, while the agent is busy elsewhere. */
+static void send_unread(struct fixture *f)
+{
+    struct why why = {""};
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(event_socket_send(f->socket, SPAN_LIT("{}"), &why), ERR_NONE);
+}
+
+static void what_waits_in_the_socket_is_taken_before_it_goes(void **state)
+{
+    struct fixture *f = *state;
+    char other[128];
+    snprintf(other, sizeof(other), "%s/other", f->dir);
+    send_unread(f);
+    set_text(f, SETTING_CUSTOM_EVENT_SOCKET_PATH, other);
+    apply(f);
+    set_text(f, SETTING_CUSTOM_EVENT_SOCKET_PATH, "");
+    apply(f);
+    send_unread(f);
+    f->settings.values[SETTING_CUSTOM_EVENT_DISABLED].number = 1;
+    apply(f);
+    assert_int_equal(counter(f, "seen"), 10);
+    assert_int_equal(counter(f, "sent"), 10);
+}
+
+static void who_ends_for_good_takes_in_what_waits_and_then_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct why why = {""};
+    send_unread(f);
+    collectors_stop(f->collectors);
+    assert_int_equal(counter(f, "sent"), 5);
+    assert_int_equal(event_socket_send(f->socket, SPAN_LIT("{}"), &why), ERR_NOT_FOUND);
+    collectors_run(f->collectors);
+    collectors_flush(f->collectors);
+    assert_int_equal(counter(f, "seen"), 5);
+}
+
 static void a_socket_left_behind_is_replaced_and_another_file_is_not(void **state)
 {
     struct fixture *f = *state;
@@ -315,6 +353,8 @@ int main(int argc, char **argv)
         TEST(what_comes_too_fast_is_dropped_and_counted),
         TEST(it_is_the_agents_own_unless_it_is_opened),
         TEST(the_socket_moves_with_its_setting_and_what_is_held_stays),
+        TEST(what_waits_in_the_socket_is_taken_before_it_goes),
+        TEST(who_ends_for_good_takes_in_what_waits_and_then_nothing),
         TEST(a_socket_left_behind_is_replaced_and_another_file_is_not),
         TEST(many_senders_are_all_heard),
         TEST(without_memory_an_event_is_lost_and_counted),
