@@ -214,6 +214,18 @@ static void begin(struct login *login)
     save(login);
 }
 
+/* This life begins without reading: what happens meanwhile is not told by a later one. */
+static void forget(struct login *login)
+{
+    static const struct login_places nowhere;
+    login_places_load(login->state_dir, &login->record);
+    if (login_places_are_same(&login->record.before, &nowhere) &&
+        login_places_are_same(&login->record.after, &nowhere))
+        return;
+    login->record = (struct login_record){0};
+    save(login);
+}
+
 static enum err start(
     void *state, const struct settings *settings, const char **ret_field, struct why *why)
 {
@@ -229,6 +241,7 @@ static enum err start(
             settle(login);
             from = login->record.after;
         }
+        login_reader_drain(login->reader);
         enum err err = login_reader_open(login->reader, use_pam, &from);
         if (err != ERR_NONE)
             return fail(err, why, "%s", err_row(err)->text);
@@ -243,7 +256,11 @@ static enum err start(
 static void stop(void *state)
 {
     struct login *login = state;
+    if (!login->started)
+        forget(login);
+    login->started = true;
     login->running = false;
+    login_reader_drain(login->reader);
     login_reader_close(login->reader);
 }
 

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #define POLL_US (2 * INT64_C(1000000))
+/* Who ends reads what is there, but no longer than that: somebody may write faster than we read. */
+#define DRAIN_US (2 * INT64_C(1000000))
 #define PIECE_BYTES (256u * 1024)
 #define PIECE_ENTRIES 256u
 
@@ -401,16 +403,32 @@ enum err login_reader_open(
     return ERR_NONE;
 }
 
-int64_t login_reader_run(struct login_reader *reader)
+/* Reads a piece of each source; whether there is more. */
+static bool read_pieces(struct login_reader *reader, int64_t now_us)
 {
-    static const struct login_place nowhere;
-    int64_t now_us = clock_mono_us(reader->clock), wall_us = clock_wall_us(reader->clock);
+    int64_t wall_us = clock_wall_us(reader->clock);
     bool more = false;
     if (reader->journal != NULL)
         more = login_journal_run(reader->journal, PIECE_ENTRIES, take_entry, reader);
     for (unsigned i = 0; i < COUNT_OF(reader->followers); i++)
         if (reader->followers[i].tail != NULL)
             more = tail_run(reader->followers[i].tail, wall_us, now_us, PIECE_BYTES) || more;
+    return more;
+}
+
+void login_reader_drain(struct login_reader *reader)
+{
+    int64_t end_us = clock_mono_us(reader->clock) + DRAIN_US, now_us;
+    do
+        now_us = clock_mono_us(reader->clock);
+    while (read_pieces(reader, now_us) && now_us < end_us);
+}
+
+int64_t login_reader_run(struct login_reader *reader)
+{
+    static const struct login_place nowhere;
+    int64_t now_us = clock_mono_us(reader->clock);
+    bool more = read_pieces(reader, now_us);
     if (reader->use_pam) {
         if (!more && reader->followers[LOGIN_PAM].tail != NULL)
             rotate_pam_log(reader);

@@ -472,6 +472,61 @@ static void what_is_switched_off_is_not_told_later(void **state)
     assert_string_equal(collect(f), "Login 2 bob@0.0.0.0 tty2; ");
 }
 
+static void switch_off(struct fixture *f, bool off)
+{
+    const char *field;
+    f->settings.values[SETTING_LOGIN_DISABLED].number = off;
+    assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, NULL), ERR_NONE);
+}
+
+static void what_happens_in_a_life_that_never_reads_is_not_told_later(void **state)
+{
+    struct fixture *f = *state;
+    begin_life(f);
+    f->settings.values[SETTING_LOGIN_DISABLED].number = 1;
+    begin_life(f);
+    wtmp(f, USER_PROCESS, 1, 1, "tty1", "ann", "");
+    switch_off(f, false);
+    assert_string_equal(collect(f), "");
+    f->settings.values[SETTING_LOGIN_DISABLED].number = 1;
+    begin_life(f);
+    wtmp(f, USER_PROCESS, 2, 2, "tty2", "bob", "");
+    f->settings.values[SETTING_LOGIN_DISABLED].number = 0;
+    begin_life(f);
+    assert_string_equal(collect(f), "");
+    wtmp(f, USER_PROCESS, 3, 3, "tty3", "eve", "");
+    assert_string_equal(collect(f), "Login 3 eve@0.0.0.0 tty3; ");
+}
+
+static void write_failures(struct fixture *f, unsigned count)
+{
+    char line[200];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(line, sizeof(line), "Failed password for user-%u from 192.0.2.7 port 5 ssh2", i);
+        log_line(f, i, (int)(1000 + i), line);
+    }
+}
+
+/* Far more than is read at once. */
+static void of_a_storm_all_is_told_before_the_sources_are_left(void **state)
+{
+    struct fixture *f = *state;
+    enum { FAILURES = 12000 };
+    const char *field;
+    f->settings.values[SETTING_LOGIN_CACHE_SIZE].number = 65536;
+    begin_life(f);
+    write_failures(f, FAILURES);
+    switch_off(f, true);
+    assert_int_equal(counter(f, "sent"), FAILURES);
+    switch_off(f, false);
+    write_failures(f, FAILURES);
+    f->settings.values[SETTING_LOGIN_USE_PAM].number = 1;
+    assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, NULL), ERR_NONE);
+    collectors_flush(f->collectors);
+    assert_int_equal(counter(f, "sent"), 2 * FAILURES);
+    check_balance(f);
+}
+
 /* ---- lives that end at any moment ---- */
 
 static int outbox_fd;
@@ -588,6 +643,8 @@ int main(void)
         TEST(what_happened_while_it_was_down_is_told_after),
         TEST(the_pam_log_is_read_instead_when_told_and_kept_short),
         TEST(what_is_switched_off_is_not_told_later),
+        TEST(what_happens_in_a_life_that_never_reads_is_not_told_later),
+        TEST(of_a_storm_all_is_told_before_the_sources_are_left),
         TEST(wherever_a_life_ends_each_event_comes_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
