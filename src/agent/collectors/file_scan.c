@@ -125,6 +125,14 @@ static void found_leave(struct file_watch *watch, struct file_node *node)
 
 /* ---- watches ---- */
 
+void scan_keep(struct file_watch *watch, struct file_node *node)
+{
+    if (node->generation == watch->generation)
+        return;
+    node->generation = watch->generation;
+    watch->kept++;
+}
+
 static void tell_want(struct file_watch *watch, const char *what)
 {
     if (!watch->want_told)
@@ -192,6 +200,8 @@ static void forget_one(struct file_watch *watch, struct file_node *node)
             if (root->node == node)
                 root->node = NULL;
     }
+    if (node->generation == watch->generation)
+        watch->kept--;
     inotify_rm_watch(watch->contents.fd, node->watch); /* may be gone already */
     file_tree_remove(&watch->tree, node);
 }
@@ -259,7 +269,7 @@ static void adopt(struct file_watch *watch, struct file_node *node, struct file_
     for (struct watch_root *r = watch->roots; r != NULL; r = r->next)
         if (r->node == node)
             r->node = NULL;
-    node->generation = watch->generation;
+    scan_keep(watch, node);
     if (node->quiet_until > watch->contents.done) /* and so is the event that brought it here */
         node->quiet_until = queue_mark(&watch->contents);
     scan_again_below(watch, node);
@@ -284,7 +294,7 @@ static void add_child(struct file_watch *watch, struct file_node *parent, struct
         tell_want(watch, "there is no memory for more watches");
         return;
     }
-    node->generation = watch->generation;
+    scan_keep(watch, node);
     node->quiet_until = loud ? 0 : queue_mark(&watch->contents);
     scan_queue(watch, node, loud);
 }
@@ -310,6 +320,14 @@ static void miss(
         child->scan_wanted = child->scan_loud = true;
 }
 
+/* Of what is watched already, a sweep keeps no more than the bound allows, which may be a smaller
+ * one now. */
+static bool has_room(const struct file_watch *watch, const struct file_node *node)
+{
+    return !watch->sweeping || node->generation == watch->generation ||
+           watch->kept < watch->watches_max;
+}
+
 void scan_enter(struct file_watch *watch, struct file_node *parent, struct span name, int at_fd,
     const char *at_name, bool loud)
 {
@@ -325,9 +343,10 @@ void scan_enter(struct file_watch *watch, struct file_node *parent, struct span 
     struct file_node *child = file_tree_child(&watch->tree, parent, name);
     if (fstat(fd, &stat) != 0)
         stat.st_mode = 0;
-    if (child != NULL && child->device == stat.st_dev && child->inode == stat.st_ino) {
+    if (child != NULL && child->device == stat.st_dev && child->inode == stat.st_ino &&
+        has_room(watch, child)) {
         bool news = is_news_after_all(watch, child, loud);
-        child->generation = watch->generation;
+        scan_keep(watch, child);
         if (watch->sweeping || news)
             scan_queue(watch, child, news);
     } else {
@@ -479,10 +498,11 @@ void scan_sweep(struct file_watch *watch, bool loud)
     watch->state.unwatched = 0;
     watch->sweeping = true;
     watch->generation++;
+    watch->kept = 0;
     for (struct watch_root *root = watch->roots; root != NULL; root = root->next) {
         if (root->node == NULL)
             continue;
-        root->node->generation = watch->generation;
+        scan_keep(watch, root->node);
         if (S_ISDIR(root->route.stat.st_mode))
             scan_queue(watch, root->node, false);
     }

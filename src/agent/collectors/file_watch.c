@@ -111,7 +111,7 @@ static void take_over(struct file_watch *watch, struct watch_root *root, struct 
         if (other->node == node)
             other->node = NULL;
     root->node = node;
-    node->generation = watch->generation;
+    scan_keep(watch, node);
 }
 
 static void attach(struct file_watch *watch, struct watch_root *root, bool loud)
@@ -138,7 +138,7 @@ static void attach(struct file_watch *watch, struct watch_root *root, bool loud)
         watch->state.unwatched++;
         return;
     }
-    node->generation = watch->generation;
+    scan_keep(watch, node);
     root->node = node;
     root->route.stat = stat;
     if (S_ISDIR(stat.st_mode))
@@ -387,6 +387,7 @@ enum err file_watch_open(
     if (watch == NULL)
         return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
     watch->options = *options;
+    watch->generation = 1;
     watch->contents.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     watch->routes.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     watch->mounts_fd = watch->mounts_poll_fd = watch->mounts_wake_fd = -1;
@@ -475,9 +476,22 @@ static bool is_listed(struct span paths, const char *wanted)
     return false;
 }
 
+/* Whether watches end that are there. */
+static bool is_less(
+    const struct file_watch *watch, struct span paths, bool recursive, size_t watches_max)
+{
+    bool less = (watch->recursive && !recursive) || watch->tree.count > watches_max;
+    for (const struct watch_root *root = watch->roots; !less && root != NULL; root = root->next)
+        less = !is_listed(paths, root->path);
+    return less;
+}
+
 enum err file_watch_set(struct file_watch *watch, struct span paths, bool recursive,
     size_t watches_max, struct why *why)
 {
+    /* Of what waits for a watch that ends nobody would know where it was. */
+    if (is_less(watch, paths, recursive, watches_max) && !file_watch_drain(watch))
+        watch->state.overflows++;
     enum err err = add_roots(watch, paths);
     for (struct watch_root *root = watch->roots; root != NULL; root = root->next)
         root->wanted = err == ERR_NONE ? is_listed(paths, root->path) : root->wanted;

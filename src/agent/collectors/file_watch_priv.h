@@ -87,7 +87,8 @@ struct file_watch {
     bool sweeping;
     bool sweep_tells; /* of what is new, the sweep that is under way */
     uint64_t unwatched_before;
-    unsigned generation;
+    unsigned generation; /* of the last sweep, from 1 on */
+    size_t kept;         /* nodes of this generation: those that it found, and newer ones */
     bool want_told; /* that watches ran out was logged */
 
     int64_t turn_end_us; /* no look goes on after that */
@@ -150,6 +151,9 @@ void scan_again_below(struct file_watch *watch, struct file_node *node);
 /* Begins to look through everything, to enter what is new and forget what is gone. `loud`: what is
  * new is told. */
 void scan_sweep(struct file_watch *watch, bool loud);
+
+/* A node is where it should be, as the sweep that is under way or was the last finds. */
+void scan_keep(struct file_watch *watch, struct file_node *node);
 
 /* Ends the watches of a node and of all below it. */
 void scan_forget(struct file_watch *watch, struct file_node *node);

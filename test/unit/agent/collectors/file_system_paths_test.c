@@ -219,6 +219,49 @@ static void settings_that_change_lose_nothing(void **state)
     assert_int_equal(harness_events(&f->harness, "FileSystem"), FILES);
 }
 
+static void fill(struct fixture *f, const char *directory, unsigned files)
+{
+    for (unsigned i = 0; i < files; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%s/f%u", directory, i);
+        files_touch(files_in(f, name));
+        assert_int_equal(unlink(files_in(f, name)), 0);
+    }
+}
+
+/* More than is read at once waits when a change ends the watch. */
+static void what_waits_is_taken_in_before_a_watch_ends(void **state)
+{
+    struct fixture *f = *state;
+    enum { FILES = 2000 };
+    char path[256];
+    files_make(files_in(f, "a"));
+    files_make(files_in(f, "b"));
+    for (unsigned i = 0; i < 70; i++) {
+        snprintf(path, sizeof(path), "b/d%u", i);
+        files_make(files_in(f, path));
+    }
+    snprintf(path, sizeof(path), "%s", files_in(f, "a"));
+    files_watch(f, path);
+    fill(f, "a", FILES);
+    snprintf(path, sizeof(path), "%s", files_in(f, "b"));
+    files_watch(f, path);
+    collectors_flush(f->collectors);
+    assert_int_equal(fixture_counter(f, "seen"), 2 * FILES);
+    for (unsigned i = 0; i < 70; i++) {
+        snprintf(path, sizeof(path), "b/d%u", i);
+        fill(f, path, FILES / 70);
+    }
+    files_set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 64);
+    assert_int_equal(fixture_counter(f, "seen"), 2 * FILES + 2 * (FILES / 70) * 70);
+    files_set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 1000);
+    fill(f, "b/d0", FILES);
+    files_set(f, SETTING_FILE_SYSTEM_RECURSIVE, 0);
+    assert_int_equal(fixture_counter(f, "watched"), 1);
+    assert_int_equal(fixture_counter(f, "seen"), 4 * FILES + 2 * (FILES / 70) * 70);
+    assert_int_equal(fixture_counter(f, "lost.kernel_buffer"), 0);
+}
+
 /* The look that follows the change comes before the events that waited. */
 static void what_is_new_while_settings_change_is_told_with_all_in_it(void **state)
 {
@@ -269,6 +312,34 @@ static void more_directories_than_allowed_go_unwatched_and_are_counted(void **st
     files_collect(f);
     files_expect(f, "Created", files_in(f, "d99/f"), 1);
     assert_int_equal(files_all_hits(f, NULL), 101);
+}
+
+static void a_smaller_bound_ends_watches_and_a_larger_one_brings_them_back(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "d%u", i);
+        files_make(files_in(f, name));
+        snprintf(name, sizeof(name), "d%u/e", i);
+        files_make(files_in(f, name));
+    }
+    files_watch(f, f->dir);
+    assert_int_equal(fixture_counter(f, "watched"), 201);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        files_set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 64);
+        assert_int_equal(fixture_counter(f, "watched"), 64);
+        assert_true(fixture_counter(f, "unwatched") > 0);
+        files_collect(f); /* which tries again */
+        assert_int_equal(fixture_counter(f, "watched"), 64);
+        files_set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 1000);
+        assert_int_equal(fixture_counter(f, "watched"), 201);
+        assert_int_equal(fixture_counter(f, "unwatched"), 0);
+    }
+    files_touch(files_in(f, "d99/e/f"));
+    files_collect(f);
+    files_expect(f, "Created", files_in(f, "d99/e/f"), 1);
+    assert_int_equal(files_all_hits(f, NULL), 1);
 }
 
 /* ---- storms ---- */
@@ -379,6 +450,8 @@ int main(int argc, char **argv)
         FILES_TEST(settings_that_change_lose_nothing),
         FILES_TEST(what_is_new_while_settings_change_is_told_with_all_in_it),
         FILES_TEST(more_directories_than_allowed_go_unwatched_and_are_counted),
+        FILES_TEST(a_smaller_bound_ends_watches_and_a_larger_one_brings_them_back),
+        FILES_TEST(what_waits_is_taken_in_before_a_watch_ends),
         FILES_TEST(of_a_storm_every_event_is_told),
         FILES_TEST(an_overflow_is_counted_and_new_directories_are_found_after_it),
         FILES_TEST(without_memory_nothing_is_forgotten_and_nothing_breaks),
