@@ -41,31 +41,6 @@ static void stop(void *self)
     peripherals_done(&state->peripherals);
 }
 
-static enum err start(
-    void *self, const struct settings *settings, const char **ret_field, struct why *why)
-{
-    struct peripheral_state *state = self;
-    bool virtual_too = settings_bool(settings, SETTING_PERIPHERAL_VIRTUAL_INTERFACES);
-    size_t bound = (size_t)settings_int(settings, SETTING_PERIPHERAL_CACHE_SIZE);
-    bool opened = state->fd < 0;
-    enum err err = opened ? uevent_open(BUFFER_BYTES, &state->fd, why) : ERR_NONE;
-    *ret_field = err == ERR_REFUSED ? setting_row(SETTING_PERIPHERAL_DISABLED)->name : NULL;
-    if (err != ERR_NONE)
-        return err;
-    err = held_events_set_bound(&state->held, bound);
-    if (err != ERR_NONE) {
-        if (opened)
-            stop(state);
-        return fail(err, why, "%s", err_row(err)->text);
-    }
-    /* The socket is open before the look: what comes in between is heard of. */
-    bool look = opened || virtual_too != state->peripherals.virtual_too;
-    state->peripherals.virtual_too = virtual_too;
-    if (look)
-        peripherals_look(&state->peripherals, !opened, clock_mono_us(state->clock));
-    return ERR_NONE;
-}
-
 static size_t descriptors(void *self, int *ret_fds, size_t room)
 {
     const struct peripheral_state *state = self;
@@ -96,6 +71,36 @@ static int64_t run(void *self)
     if (look)
         peripherals_look(&state->peripherals, true, now_us);
     return peripherals_run(&state->peripherals, now_us);
+}
+
+static enum err start(
+    void *self, const struct settings *settings, const char **ret_field, struct why *why)
+{
+    struct peripheral_state *state = self;
+    bool virtual_too = settings_bool(settings, SETTING_PERIPHERAL_VIRTUAL_INTERFACES);
+    size_t bound = (size_t)settings_int(settings, SETTING_PERIPHERAL_CACHE_SIZE);
+    bool opened = state->fd < 0;
+    enum err err = opened ? uevent_open(BUFFER_BYTES, &state->fd, why) : ERR_NONE;
+    *ret_field = err == ERR_REFUSED ? setting_row(SETTING_PERIPHERAL_DISABLED)->name : NULL;
+    if (err != ERR_NONE)
+        return err;
+    err = held_events_set_bound(&state->held, bound);
+    if (err != ERR_NONE) {
+        if (opened)
+            stop(state);
+        return fail(err, why, "%s", err_row(err)->text);
+    }
+    /* The socket is open before the look: what comes in between is heard of. */
+    bool look = opened || virtual_too != state->peripherals.virtual_too;
+    /* What came while virtual interfaces counted is told, and does not wait for its name. */
+    if (!opened && look && !virtual_too) {
+        (void)run(state);
+        (void)peripherals_run(&state->peripherals, INT64_MAX - 1);
+    }
+    state->peripherals.virtual_too = virtual_too;
+    if (look)
+        peripherals_look(&state->peripherals, !opened, clock_mono_us(state->clock));
+    return ERR_NONE;
 }
 
 static bool set_class(struct arena *arena, struct json *payload, const char *const names[3],

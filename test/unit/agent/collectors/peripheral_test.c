@@ -346,9 +346,15 @@ static void interfaces_of_containers_are_no_alarm(void **state UNUSED)
     await_seen(&harness, collectors, 2);
     RUN("ip", "link", "del", "veth-c");
     await_seen(&harness, collectors, 4);
+    RUN("ip", "link", "add", "veth-e", "type", "veth", "peer", "name", "veth-f");
+    settings.values[SETTING_PERIPHERAL_VIRTUAL_INTERFACES].number = 0;
+    apply(collectors, &settings); /* told of at once, but not that they go */
+    assert_int_equal(harness_counter(&harness, collectors, "Peripheral", "seen"), 6);
+    RUN("ip", "link", "del", "veth-e");
+    collectors_run(collectors);
     collectors_flush(collectors);
     size_t inside = 0;
-    assert_int_equal(harness_events(&harness, "Peripheral"), 4);
+    assert_int_equal(harness_events(&harness, "Peripheral"), 6);
     for (size_t i = 0; i < 4; i++) {
         const struct json *payload = harness_payload(&harness, "Peripheral", i);
         assert_true(json_find_text(payload, "is_virtual")->truth);
