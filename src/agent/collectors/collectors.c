@@ -627,13 +627,12 @@ static struct json *status_of(struct collectors *collectors, size_t at, struct a
     struct slot *slot = &collectors->slots[at];
     struct collector_counts counts = counts_of(collectors, at);
     struct json *status = json_new(arena, JSON_OBJECT);
-    bool done =
-        status != NULL &&
-        json_set_text(arena, status, "state", span_of(state_of(collectors, slot))) &&
-        json_set_int(arena, status, "starts", (int64_t)slot->starts) &&
-        json_set_int(arena, status, "failures", (int64_t)slot->failures) &&
-        json_set_int(arena, status, "interval_seconds", slot->interval_us / 1000000) &&
-        add_counts(arena, status, &counts);
+    bool done = status != NULL &&
+                json_set_text(arena, status, "state", span_of(state_of(collectors, slot))) &&
+                json_set_int(arena, status, "starts", (int64_t)slot->starts) &&
+                json_set_int(arena, status, "failures", (int64_t)slot->failures) &&
+                json_set_int(arena, status, "interval_seconds", slot->interval_us / 1000000) &&
+                add_counts(arena, status, &counts);
     if (done && slot->collector->status != NULL)
         done = slot->collector->status(slot->state, arena, status);
     return done ? status : NULL;

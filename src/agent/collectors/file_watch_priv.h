@@ -89,7 +89,7 @@ struct file_watch {
     uint64_t unwatched_before;
     unsigned generation; /* of the last sweep, from 1 on */
     size_t kept;         /* nodes of this generation: those that it found, and newer ones */
-    bool want_told; /* that watches ran out was logged */
+    bool want_told;      /* that watches ran out was logged */
 
     int64_t turn_end_us; /* no look goes on after that */
     bool finish_wanted;  /* paths that have, or get, no watch of their own are put away after it */

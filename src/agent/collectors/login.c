@@ -191,7 +191,7 @@ static enum err collect(void *state, struct collector_writer *writer, struct why
     struct login *login = state;
     struct login_places end;
     enum err ret = ERR_NONE;
-    login_reader_drain(login->reader); /* a change of the settings may come next */
+    login_reader_drain(login->reader);        /* a change of the settings may come next */
     login_reader_places(login->reader, &end); /* nothing is known of what is not read any more */
     tell_losses(login);
     do {

@@ -38,8 +38,8 @@ void login_reader_close(struct login_reader *reader); /* the queue stays */
 /* Reads a bounded piece; returns the mono time at which to come again. */
 int64_t login_reader_run(struct login_reader *reader);
 
-/* Reads all that is there, though for no longer than two seconds: before the sources are left, since
- * it is not read later. */
+/* Reads all that is there, though for no longer than two seconds: before the sources are left,
+ * since it is not read later. */
 void login_reader_drain(struct login_reader *reader);
 
 /* How far everything was read; unknown where nothing is open. */

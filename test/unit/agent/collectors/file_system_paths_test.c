@@ -222,7 +222,7 @@ static void settings_that_change_lose_nothing(void **state)
 static void fill(struct fixture *f, const char *directory, unsigned files)
 {
     for (unsigned i = 0; i < files; i++) {
-        char name[64];
+        char name[300];
         snprintf(name, sizeof(name), "%s/f%u", directory, i);
         files_touch(files_in(f, name));
         assert_int_equal(unlink(files_in(f, name)), 0);
