@@ -6,7 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TOLD (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO)
@@ -16,19 +16,17 @@
 #define HELD_BYTES 65536u
 /* A turn takes in so much, then others have theirs. */
 #define READS_MAX 64u
-/* Bits that the kernel is not asked for: a directory is to be entered. */
-#define ENTER IN_ACCESS
-#define ENTER_LOUD IN_OPEN
+/* What is remembered of calm is older than that, or a look at it would be too young. */
+#define CALM_US INT64_C(50000)
 #define EVENTS_A_LOOK 64u /* at the clock */
 #define EVENTS_US INT64_C(20000)
 
-uint64_t queue_mark(const struct queue *queue)
-{
-    int waiting = 0;
-    if (ioctl(queue->fd, FIONREAD, &waiting) != 0 || waiting < 0)
-        waiting = 0;
-    return queue->read + (uint64_t)waiting;
-}
+/* A directory is to be entered: bits that the kernel is not asked for. */
+static const uint32_t enter_masks[] = {
+    [NEWS_NONE] = IN_ACCESS,
+    [NEWS_YOUNG] = IN_CLOSE_NOWRITE,
+    [NEWS_ALL] = IN_OPEN,
+};
 
 bool contents_is_there(struct file_watch *watch, const struct file_node *node)
 {
@@ -127,12 +125,12 @@ static void drop_held(struct file_watch *watch)
 
 /* That a directory is to be entered later, written as an event that the kernel is not asked for. */
 static void hold_entry(
-    struct file_watch *watch, const struct file_node *node, struct span name, bool loud)
+    struct file_watch *watch, const struct file_node *node, struct span name, enum file_news news)
 {
-    _Alignas(8) char bytes[sizeof(struct inotify_event) + NAME_MAX + 1] = {0};
+    _Alignas(8) char bytes[EVENT_BYTES] = {0};
     size_t len = (name.len / sizeof(struct inotify_event) + 1) * sizeof(struct inotify_event);
     const struct inotify_event event = {
-        .wd = node->watch, .mask = loud ? ENTER_LOUD : ENTER, .len = (uint32_t)len};
+        .wd = node->watch, .mask = enter_masks[news], .len = (uint32_t)len};
     if (sizeof(event) + len > sizeof(bytes))
         return;
     memcpy(bytes, &event, sizeof(event));
@@ -140,15 +138,22 @@ static void hold_entry(
     hold_bytes(watch, bytes, sizeof(event) + len);
 }
 
-/* `name` is one of an event, with a NUL. */
-static void enter(struct file_watch *watch, struct file_node *node, struct span name, bool loud)
+/* `name` is one of an event, with a NUL. If another event of it waits, that one is the last word.
+ */
+static void enter(
+    struct file_watch *watch, struct file_node *node, struct span name, enum file_news news)
 {
-    int fd = scan_open(watch, node, O_PATH);
-    if (fd < 0) {
-        hold_entry(watch, node, name, loud);
+    if (waiting_first(watch, node, name).mask != 0) {
+        scan_note_unseen(watch, news);
         return;
     }
-    scan_enter(watch, node, name, fd, name.ptr, loud);
+    int fd = scan_open(watch, node, O_PATH);
+    if (fd < 0) {
+        scan_note_unseen(watch, news);
+        hold_entry(watch, node, name, news);
+        return;
+    }
+    scan_enter(watch, node, name, fd, name.ptr, news);
     close(fd);
 }
 
@@ -161,8 +166,9 @@ static void arrive(
         /* It went and was back before we heard of it: what could not be entered meanwhile, can. */
         if (file_tree_child(&watch->tree, node, name) != NULL)
             watch->arrived = true;
-        /* What it holds is no news, unless it went on before it could be looked through. */
-        enter(watch, node, name, known);
+        /* What it holds is no news, unless it was made at a place that was not watched yet. */
+        bool made_here = known || watch->contents.done <= watch->unseen_until;
+        enter(watch, node, name, made_here ? NEWS_YOUNG : NEWS_NONE);
         return;
     }
     struct file_node *replaced = file_tree_child(&watch->tree, node, name);
@@ -240,15 +246,13 @@ static void take_named(struct file_watch *watch, struct file_node *node, uint32_
     const char *from = (mask & IN_MOVED_TO) != 0 ? find_departure(watch, cookie) : NULL;
     bool directory = (mask & IN_ISDIR) != 0;
     bool inner = directory && watch->recursive;
-    if ((mask & (IN_CREATE | IN_MOVED_TO)) != 0)
-        found_take(watch, node, name);
     file_watch_tell(watch, mask & TOLD, directory, node, name, from);
     if ((mask & IN_MOVED_FROM) != 0)
         remember_departure(watch, cookie, node, name);
     if (inner && (mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
         lose_child(watch, node, name, mask, cookie);
     else if (inner && (mask & IN_CREATE) != 0)
-        enter(watch, node, name, true);
+        enter(watch, node, name, NEWS_ALL);
     else if (inner && (mask & IN_MOVED_TO) != 0)
         arrive(watch, node, name, cookie, from != NULL);
 }
@@ -271,8 +275,9 @@ static void take_event(struct file_watch *watch, const struct inotify_event *eve
         take_own(watch, node, event->mask);
     else if ((event->mask & TOLD) != 0)
         take_named(watch, node, event->mask, event->cookie, name);
-    else if ((event->mask & (ENTER | ENTER_LOUD)) != 0)
-        enter(watch, node, name, (event->mask & ENTER_LOUD) != 0);
+    for (size_t i = 0; i < COUNT_OF(enter_masks); i++)
+        if ((event->mask & enter_masks[i]) != 0)
+            enter(watch, node, name, (enum file_news)i);
 }
 
 /* The next event that was held and counts, since what it is of arrived. NULL: there is none. */
@@ -298,42 +303,38 @@ static const struct inotify_event *next_held(struct file_watch *watch)
     return event;
 }
 
-/* The next event of the queue; NULL: none is there, or it was read often enough. */
-static const struct inotify_event *next_read(struct file_watch *watch, unsigned *reads)
+/* Nothing waits: what comes is younger. As the file system's clock, which is coarse. */
+static void note_calm(struct file_watch *watch)
 {
-    struct queue *queue = &watch->contents;
-    if (watch->bytes_at == watch->bytes_len) {
-        watch->bytes_at = watch->bytes_len = 0;
-        ssize_t got = ++*reads > READS_MAX ? 0 : read(queue->fd, watch->bytes, READ_BYTES);
-        if (got < (ssize_t)sizeof(struct inotify_event))
-            return NULL;
-        watch->bytes_len = (size_t)got;
-        queue->read += (uint64_t)got;
-    }
-    const struct inotify_event *event =
-        (const struct inotify_event *)(const void *)(watch->bytes + watch->bytes_at);
-    watch->bytes_at += sizeof(*event) + event->len;
-    queue->done += sizeof(*event) + event->len;
-    return event;
+    struct timespec now;
+    if (watch->held.len > 0 || queue_mark(&watch->contents) != watch->contents.done ||
+        clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
+        return;
+    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    if (now_us - watch->calm_us < CALM_US && now_us >= watch->calm_us)
+        return;
+    watch->calm_before_us = watch->calm_us;
+    watch->calm_us = now_us;
 }
 
 bool contents_wait(const struct file_watch *watch)
 {
     return watch->arrived || watch->replay_at < watch->replay.len ||
-           watch->bytes_at < watch->bytes_len;
+           watch->waiting.at < watch->waiting.bytes.len;
 }
 
 void contents_read(struct file_watch *watch)
 {
     int64_t end_us = clock_mono_us(watch->options.clock) + EVENTS_US;
-    unsigned reads = 0;
+    unsigned reads = READS_MAX;
     for (unsigned events = 1; scan_run(watch); events++) {
-        found_expire(watch, watch->contents.done);
         const struct inotify_event *event = next_held(watch);
         if (event == NULL)
-            event = next_read(watch, &reads);
-        if (event == NULL)
+            event = waiting_take(watch, &reads);
+        if (event == NULL) {
+            note_calm(watch);
             return;
+        }
         take_event(watch, event);
         if (events % EVENTS_A_LOOK == 0 && clock_mono_us(watch->options.clock) >= end_us)
             return;
@@ -344,6 +345,7 @@ void contents_done(struct file_watch *watch)
 {
     drop_held(watch);
     buf_done(&watch->replay);
+    buf_done(&watch->waiting.bytes);
     for (size_t i = 0; i < DEPARTURES; i++)
         mem_free(watch->departures[i].path);
 }

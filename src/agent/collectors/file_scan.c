@@ -10,118 +10,15 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* A queue of the kernel's usual size holds fewer events, so more cannot be told twice. */
-#define FOUND_MAX 65536u
+/* So many directories that wait to be looked through are held open; the others may be moved away
+ * before. */
+#define FDS_MAX 256u
 #define STEPS_A_LOOK 32u /* at the clock */
 /* MASK_ADD, since the kernel otherwise takes the mask of a watch that is there away for a moment,
  * and events of that moment with it. */
 #define WATCHED                                                                                    \
     (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |                 \
         IN_EXCL_UNLINK | IN_MASK_ADD)
-
-/* ---- found ---- */
-
-static uint64_t found_hash(const struct file_node *node, struct span name)
-{
-    uint64_t hash = (uint64_t)(uintptr_t)node;
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.ptr[i]) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 29;
-}
-
-static struct found *find_found(
-    const struct file_watch *watch, const struct file_node *node, struct span name)
-{
-    if (node->found == 0)
-        return NULL;
-    uint64_t hash = found_hash(node, name);
-    struct found *found = watch->found[hash % FOUND_BUCKETS];
-    while (found != NULL &&
-           (found->node != node || found->hash != hash || !span_is(name, found->name)))
-        found = found->chain;
-    return found;
-}
-
-/* Without memory, or with too many, it is told at once: better twice than never. */
-static void found_add(
-    struct file_watch *watch, struct file_node *node, struct span name, bool directory)
-{
-    struct found *found = NULL;
-    if (find_found(watch, node, name) != NULL)
-        return; /* by a look before this one */
-    if (watch->found_count < FOUND_MAX)
-        found = mem_alloc(sizeof(*found) + name.len + 1);
-    if (found == NULL) {
-        file_watch_tell(watch, IN_CREATE, directory, node, name, NULL);
-        return;
-    }
-    memcpy(found->name, name.ptr, name.len);
-    found->node = node;
-    found->hash = found_hash(node, name);
-    found->until = UINT64_MAX;
-    found->directory = directory;
-    struct found **bucket = &watch->found[found->hash % FOUND_BUCKETS];
-    found->chain = *bucket;
-    *bucket = found;
-    *(watch->found_last == NULL ? &watch->found_first : &watch->found_last->next) = found;
-    watch->found_last = found;
-    watch->found_count++;
-    node->found++;
-    if (watch->look.first == NULL)
-        watch->look.first = found;
-}
-
-void found_take(struct file_watch *watch, const struct file_node *node, struct span name)
-{
-    struct found *found = find_found(watch, node, name);
-    if (found != NULL)
-        found->told = true;
-}
-
-static void found_drop_first(struct file_watch *watch)
-{
-    struct found *found = watch->found_first;
-    struct found **at = &watch->found[found->hash % FOUND_BUCKETS];
-    while (*at != found)
-        at = &(*at)->chain;
-    *at = found->chain;
-    watch->found_first = found->next;
-    if (watch->found_first == NULL)
-        watch->found_last = NULL;
-    watch->found_count--;
-    if (found->node != NULL)
-        found->node->found--;
-    mem_free(found);
-}
-
-static void found_tell(struct file_watch *watch, struct found *found)
-{
-    if (!found->told)
-        file_watch_tell(
-            watch, IN_CREATE, found->directory, found->node, span_of(found->name), NULL);
-    found->told = true;
-}
-
-void found_expire(struct file_watch *watch, uint64_t done)
-{
-    while (watch->found_first != NULL && watch->found_first->until <= done) {
-        found_tell(watch, watch->found_first);
-        found_drop_first(watch);
-    }
-}
-
-/* The node goes: what was found in it is told now. */
-static void found_leave(struct file_watch *watch, struct file_node *node)
-{
-    for (struct found *found = watch->found_first; node->found > 0 && found != NULL;
-         found = found->next) {
-        if (found->node != node)
-            continue;
-        found_tell(watch, found);
-        found->node = NULL;
-        node->found--;
-    }
-}
 
 /* ---- watches ---- */
 
@@ -167,12 +64,17 @@ static void unqueue(struct file_watch *watch, struct file_node *node)
     node->scan_queued = false;
 }
 
-/* What it found is told when the events that wait now have passed, unless one of them tells it. */
+static void let_go(struct file_watch *watch, struct file_node *node)
+{
+    if (node->scan_fd == 0)
+        return;
+    close(node->scan_fd - 1);
+    node->scan_fd = 0;
+    watch->scan_fds--;
+}
+
 static void end_look(struct file_watch *watch)
 {
-    uint64_t mark = queue_mark(&watch->contents);
-    for (struct found *found = watch->look.first; found != NULL; found = found->next)
-        found->until = mark;
     closedir(watch->look.dir);
     watch->look = (struct look){.node = NULL};
 }
@@ -189,9 +91,9 @@ static void unlink_moving(struct file_watch *watch, struct file_node *node)
 
 static void forget_one(struct file_watch *watch, struct file_node *node)
 {
-    found_leave(watch, node);
     if (watch->look.node == node)
         end_look(watch);
+    let_go(watch, node);
     if (node->scan_queued)
         unqueue(watch, node);
     if (node->parent == NULL) {
@@ -219,10 +121,11 @@ void scan_forget(struct file_watch *watch, struct file_node *node)
     }
 }
 
-void scan_queue(struct file_watch *watch, struct file_node *node, bool loud)
+void scan_queue(struct file_watch *watch, struct file_node *node, enum file_news news)
 {
     node->scan_wanted = true;
-    node->scan_loud = node->scan_loud || loud;
+    if (node->scan_news < news)
+        node->scan_news = news;
     if (node->scan_queued)
         return;
     node->scan_queued = true;
@@ -237,7 +140,7 @@ void scan_again_below(struct file_watch *watch, struct file_node *node)
     struct file_node *at = node;
     for (;;) {
         if (at->scan_wanted)
-            scan_queue(watch, at, false);
+            scan_queue(watch, at, NEWS_NONE);
         if (at->first != NULL) {
             at = at->first;
             continue;
@@ -250,10 +153,16 @@ void scan_again_below(struct file_watch *watch, struct file_node *node)
     }
 }
 
+void scan_note_unseen(struct file_watch *watch, enum file_news news)
+{
+    if (news != NEWS_NONE)
+        watch->unseen_until = queue_mark(&watch->contents);
+}
+
 /* The directory is known by another place: it was moved here and we have not heard of that yet, or
  * it is a path of the settings, or it is mounted at both. */
 static void adopt(struct file_watch *watch, struct file_node *node, struct file_node *parent,
-    struct span name, bool loud)
+    struct span name, enum file_news news)
 {
     for (struct file_node *above = parent; above != NULL; above = above->parent)
         if (above == node)
@@ -270,54 +179,40 @@ static void adopt(struct file_watch *watch, struct file_node *node, struct file_
         if (r->node == node)
             r->node = NULL;
     scan_keep(watch, node);
-    if (node->quiet_until > watch->contents.done) /* and so is the event that brought it here */
-        node->quiet_until = queue_mark(&watch->contents);
+    if (news == NEWS_YOUNG && watch->look.node == parent) /* old, but new here */
+        file_watch_tell(watch, IN_CREATE, true, parent, name, NULL);
     scan_again_below(watch, node);
+    watch->arrived = watch->arrived || watch->held.len > 0;
     if (watch->sweeping)
-        scan_queue(watch, node, loud && !root);
+        scan_queue(watch, node, root ? NEWS_NONE : news);
 }
 
-static void add_child(struct file_watch *watch, struct file_node *parent, struct span name, int fd,
-    const struct stat *stat, bool loud)
+/* Whether the node keeps the descriptor. */
+static bool add_child(struct file_watch *watch, struct file_node *parent, struct span name, int fd,
+    const struct stat *stat, enum file_news news)
 {
     int result = scan_watch_fd(watch, fd);
     if (result < 0)
-        return;
+        return false;
     struct file_node *node = file_tree_by_watch(&watch->tree, result);
     if (node != NULL) {
-        adopt(watch, node, parent, name, loud);
-        return;
+        adopt(watch, node, parent, name, news);
+        return false;
     }
     node = file_tree_add(&watch->tree, parent, name, result, stat);
     if (node == NULL) {
         inotify_rm_watch(watch->contents.fd, result);
         tell_want(watch, "there is no memory for more watches");
-        return;
+        return false;
     }
     scan_keep(watch, node);
-    node->quiet_until = loud ? 0 : queue_mark(&watch->contents);
-    scan_queue(watch, node, loud);
-}
-
-/* An event of before, or a look that one led to, says that what was entered as no news is new. */
-static bool is_news_after_all(const struct file_watch *watch, struct file_node *node, bool loud)
-{
-    bool deep = watch->look.node != NULL && watch->look.deep;
-    if (!loud || node->quiet_until == 0 || (node->quiet_until < watch->contents.done && !deep))
+    scan_note_unseen(watch, news);
+    scan_queue(watch, node, news);
+    if (watch->scan_fds >= FDS_MAX)
         return false;
-    node->quiet_until = 0;
-    node->scan_deep = true;
+    node->scan_fd = fd + 1;
+    watch->scan_fds++;
     return true;
-}
-
-/* What is to be entered is not there: if we know it, it was moved and is looked at where it
- * arrives. */
-static void miss(
-    struct file_watch *watch, const struct file_node *parent, struct span name, bool loud)
-{
-    struct file_node *child = file_tree_child(&watch->tree, parent, name);
-    if (child != NULL && is_news_after_all(watch, child, loud))
-        child->scan_wanted = child->scan_loud = true;
 }
 
 /* Of what is watched already, a sweep keeps no more than the bound allows, which may be a smaller
@@ -329,35 +224,36 @@ static bool has_room(const struct file_watch *watch, const struct file_node *nod
 }
 
 void scan_enter(struct file_watch *watch, struct file_node *parent, struct span name, int at_fd,
-    const char *at_name, bool loud)
+    const char *at_name, enum file_news news)
 {
     struct stat stat;
     int fd = openat(at_fd, at_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOENT)
-            miss(watch, parent, name, loud);
+            scan_note_unseen(watch, news);
         else if (errno != ENOTDIR && errno != ELOOP)
             tell_want(watch, errno == ENAMETOOLONG ? "a path is too long" : strerror(errno));
         return;
     }
+    bool kept = false;
     struct file_node *child = file_tree_child(&watch->tree, parent, name);
     if (fstat(fd, &stat) != 0)
         stat.st_mode = 0;
     if (child != NULL && child->device == stat.st_dev && child->inode == stat.st_ino &&
         has_room(watch, child)) {
-        bool news = is_news_after_all(watch, child, loud);
         scan_keep(watch, child);
-        if (watch->sweeping || news)
-            scan_queue(watch, child, news);
+        if (watch->sweeping)
+            scan_queue(watch, child, NEWS_NONE);
     } else {
         if (child != NULL)
             scan_forget(watch, child);
         if (watch->tree.count >= watch->watches_max)
             tell_want(watch, "FileSystem_WatchesMax is reached");
         else if (S_ISDIR(stat.st_mode))
-            add_child(watch, parent, name, fd, &stat, loud);
+            kept = add_child(watch, parent, name, fd, &stat, news);
     }
-    close(fd);
+    if (!kept)
+        close(fd);
 }
 
 /* ---- a look through a directory ---- */
@@ -370,20 +266,38 @@ static bool is_directory(int fd, const struct dirent *entry)
     return fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(stat.st_mode);
 }
 
+/* Whether something came since nothing waited last. A directory changes with what is in it, so it
+ * counts when it was made; a file changes when it is moved, too. */
+static bool is_young(const struct file_watch *watch, int fd, const char *name, bool directory)
+{
+    struct statx stat;
+    if (statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &stat) != 0)
+        return false;
+    const struct statx_timestamp *since =
+        directory && (stat.stx_mask & STATX_BTIME) != 0 ? &stat.stx_btime : &stat.stx_ctime;
+    return since->tv_sec * INT64_C(1000000) + since->tv_nsec / 1000 >= watch->calm_before_us;
+}
+
 static void look_at(
-    struct file_watch *watch, struct file_node *node, int fd, const struct dirent *entry, bool loud)
+    struct file_watch *watch, struct file_node *node, int fd, const struct dirent *entry)
 {
     struct span name = span_of(entry->d_name);
     if (span_is(name, ".") || span_is(name, ".."))
         return;
     bool directory = is_directory(fd, entry);
     bool entered = directory && watch->recursive;
-    bool news = loud;
-    if (!news && entered && watch->sweeping && watch->sweep_tells)
-        news = file_tree_child(&watch->tree, node, name) == NULL;
-    if (news)
-        found_add(watch, node, name, directory);
-    if (entered)
+    struct waiting_first first = waiting_first(watch, node, name);
+    enum file_news news = watch->look.news;
+    if (news == NEWS_YOUNG && is_young(watch, fd, entry->d_name, directory))
+        news = NEWS_ALL; /* and so is what is in it */
+    bool unknown = entered && file_tree_child(&watch->tree, node, name) == NULL;
+    if (unknown && watch->sweeping && watch->sweep_tells)
+        news = NEWS_ALL;
+    bool comes = (first.mask & WAITING_COMES) != 0;
+    if (news == NEWS_ALL && !comes && (first.mask == 0 || first.position >= watch->look.gone_told))
+        file_watch_tell(watch, IN_CREATE, directory, node, name, NULL);
+    /* What is unknown and has events is theirs. */
+    if (entered && (first.mask == 0 || !unknown))
         scan_enter(watch, node, name, fd, entry->d_name, news);
 }
 
@@ -403,7 +317,10 @@ int scan_open(struct file_watch *watch, const struct file_node *node, int flags)
 
 static DIR *open_directory(struct file_watch *watch, const struct file_node *node)
 {
-    int fd = scan_open(watch, node, O_RDONLY | O_NONBLOCK);
+    char path[32];
+    const int flags = O_RDONLY | O_NONBLOCK | O_DIRECTORY | O_CLOEXEC;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", node->scan_fd - 1);
+    int fd = node->scan_fd > 0 ? open(path, flags) : scan_open(watch, node, flags);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL && fd >= 0)
         close(fd);
@@ -413,16 +330,16 @@ static DIR *open_directory(struct file_watch *watch, const struct file_node *nod
 /* Begins a look, if there is to be one. */
 static void begin_look(struct file_watch *watch, struct file_node *node)
 {
-    if (!watch->recursive && !node->scan_loud) {
+    if (!watch->recursive && node->scan_news == NEWS_NONE) {
         node->scan_wanted = false;
         return;
     }
     DIR *dir = open_directory(watch, node);
     if (dir == NULL)
         return; /* wanted still: where it was moved to, it is queued again */
-    watch->look =
-        (struct look){.node = node, .dir = dir, .loud = node->scan_loud, .deep = node->scan_deep};
-    node->scan_wanted = node->scan_loud = node->scan_deep = false;
+    watch->look = (struct look){.node = node, .dir = dir, .news = node->scan_news};
+    node->scan_wanted = false;
+    node->scan_news = NEWS_NONE;
 }
 
 /* Goes on with the look that is under way by one entry, or begins the next. False: all is done. */
@@ -434,13 +351,18 @@ static bool step(struct file_watch *watch)
             return false;
         unqueue(watch, node);
         begin_look(watch, node);
+        let_go(watch, node);
         return true;
     }
+    bool first = watch->look.gone_told == 0;
     const struct dirent *entry = readdir(watch->look.dir);
+    if (first)
+        watch->look.gone_told =
+            watch->look.news == NEWS_ALL ? waiting_tell_gone(watch, watch->look.node) : 1;
     if (entry == NULL)
         end_look(watch);
     else
-        look_at(watch, watch->look.node, dirfd(watch->look.dir), entry, watch->look.loud);
+        look_at(watch, watch->look.node, dirfd(watch->look.dir), entry);
     return true;
 }
 
@@ -469,7 +391,8 @@ static void forget_stale(struct file_watch *watch)
 
 static void end_sweep(struct file_watch *watch)
 {
-    forget_stale(watch);
+    if (watch->sweep_forgets)
+        forget_stale(watch);
     watch->sweeping = false;
     if (watch->state.unwatched == 0)
         watch->want_told = false;
@@ -494,6 +417,9 @@ void scan_sweep(struct file_watch *watch, bool loud)
 {
     bool before = watch->sweeping && watch->sweep_tells; /* one that this one takes over */
     watch->sweep_tells = before || (loud && watch->state.unwatched == 0);
+    /* If no event was lost, who is not where he was is on the move, and his events wait. */
+    bool less = !watch->recursive || watch->tree.count > watch->watches_max;
+    watch->sweep_forgets = (watch->sweeping && watch->sweep_forgets) || loud || less;
     watch->unwatched_before = watch->state.unwatched;
     watch->state.unwatched = 0;
     watch->sweeping = true;
@@ -504,6 +430,6 @@ void scan_sweep(struct file_watch *watch, bool loud)
             continue;
         scan_keep(watch, root->node);
         if (S_ISDIR(root->route.stat.st_mode))
-            scan_queue(watch, root->node, false);
+            scan_queue(watch, root->node, NEWS_NONE);
     }
 }

@@ -16,6 +16,13 @@
  * one would be. */
 #define FILE_PATH_MAX (PATH_MAX + NAME_MAX + 2)
 
+/* What in a directory is news, when it is looked through. */
+enum file_news {
+    NEWS_NONE,
+    NEWS_YOUNG, /* what was made since nothing waited last */
+    NEWS_ALL,
+};
+
 struct file_node {
     struct file_node *parent; /* NULL: a path of the settings, or its directory is on the move */
     struct file_node *first;  /* child */
@@ -34,12 +41,10 @@ struct file_node {
     struct file_node *scan_next;
     struct file_node *scan_previous;
     bool scan_queued;
-    bool scan_wanted;     /* not yet looked through */
-    bool scan_loud;       /* what is found in it is new */
-    bool scan_deep;       /* so is what was entered below it as no news */
-    uint64_t quiet_until; /* it was entered as no news, though an event up to here may say it is */
+    bool scan_wanted; /* not yet looked through */
+    enum file_news scan_news;
+    int scan_fd; /* O_PATH, plus one: how it is looked through wherever it is; 0: there is none */
     unsigned generation;
-    size_t found;
     uint32_t cookie; /* of its move */
     int64_t move_due_us;
 };

@@ -142,7 +142,7 @@ static void attach(struct file_watch *watch, struct watch_root *root, bool loud)
     root->node = node;
     root->route.stat = stat;
     if (S_ISDIR(stat.st_mode))
-        scan_queue(watch, node, loud);
+        scan_queue(watch, node, loud ? NEWS_ALL : NEWS_NONE);
     log_debug(WATCH_PART, "%s is watched", root->path);
 }
 
@@ -252,7 +252,6 @@ static bool look_on(struct file_watch *watch)
                 scan_forget(watch, root->node);
         remove_unwanted(watch, true);
     }
-    found_expire(watch, watch->contents.done);
     return true;
 }
 
@@ -414,7 +413,6 @@ void file_watch_close(struct file_watch *watch)
         watch->roots = root->next;
         free_root(watch, root);
     }
-    found_expire(watch, UINT64_MAX);
     file_tree_done(&watch->tree);
     contents_done(watch);
     done_fd(watch->contents.fd);
@@ -499,7 +497,10 @@ enum err file_watch_set(struct file_watch *watch, struct span paths, bool recurs
         remove_unwanted(watch, true);
         return fail(err, why, "%s", err_row(err)->text);
     }
-    bool sweep = watches_max != watch->watches_max || recursive != watch->recursive;
+    /* More watches help only where some were wanting. */
+    bool sweep = recursive != watch->recursive ||
+                 (watches_max != watch->watches_max &&
+                     (watch->tree.count > watches_max || file_watch_state(watch).unwatched > 0));
     watch->recursive = recursive;
     watch->watches_max = watches_max;
     watch->turn_end_us = clock_mono_us(watch->options.clock) + SET_US;

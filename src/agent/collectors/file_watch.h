@@ -11,8 +11,8 @@
  *                        └─────> told
  *
  * What was made in a new directory before its watch was there is found by looking through it. What
- * is both found and told of by an event that already waited is told once: what a look finds is held
- * until the events that waited at its end have passed.
+ * an event that waits will tell of, the look leaves to the event; and what was there at first and
+ * went before the look, the event that it went gives away (file_waiting.c).
  *
  * Looks are made in pieces: a turn ends after some milliseconds, and as long as one is under way
  * no events of contents are taken in. No thread; nothing blocks but the disk.

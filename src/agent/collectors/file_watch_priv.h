@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the three files of file_watch.h share: file_watch.c has the paths and the turn, contents the
- * events of what is in them, scan the looks through directories. */
+/* What the four files of file_watch.h share: file_watch.c has the paths and the turn, contents the
+ * events of what is in them, waiting those that were not taken yet, scan the looks through
+ * directories. */
 #ifndef GEMEL_FILE_WATCH_PRIV_H
 #define GEMEL_FILE_WATCH_PRIV_H
 
@@ -9,11 +10,12 @@
 #include "file_watch.h"
 
 #include <dirent.h>
+#include <sys/inotify.h>
 
 #define WATCH_PART "filesystem"
-#define FOUND_BUCKETS 1024u
 #define DEPARTURES 16u
-#define READ_BYTES 16384u
+#define WAITING_NAMES 65536u
+#define EVENT_BYTES (sizeof(struct inotify_event) + NAME_MAX + 1)
 
 /* A path of the settings. */
 struct watch_root {
@@ -30,18 +32,6 @@ struct watch_root {
     uint64_t told_until;
 };
 
-/* What a look found, until what waited in the queue has passed. */
-struct found {
-    struct found *chain;
-    struct found *next; /* found later */
-    struct file_node *node;
-    uint64_t hash;
-    uint64_t until;
-    bool directory;
-    bool told; /* by its event */
-    char name[];
-};
-
 /* Something that was moved away from a watched directory: what its arrival tells. */
 struct departure {
     uint32_t cookie;
@@ -52,9 +42,8 @@ struct departure {
 struct look {
     struct file_node *node; /* NULL: none is */
     DIR *dir;
-    bool loud;
-    bool deep;
-    struct found *first; /* of what it found */
+    enum file_news news;
+    uint64_t gone_told; /* waiting_tell_gone() told up to here */
 };
 
 /* An inotify queue, in bytes since the beginning: an event whose end lies behind a mark came after
@@ -63,6 +52,15 @@ struct queue {
     int fd;
     uint64_t read;
     uint64_t done;
+};
+
+/* Of the queue of contents, what was read and not taken yet. */
+struct waiting {
+    struct buf bytes;                    /* events, as the kernel wrote them */
+    size_t at;                           /* the next one */
+    _Alignas(8) char taken[EVENT_BYTES]; /* the one taken last: `bytes` grow while it is in use */
+    size_t indexed;                      /* up to here `names` knows them */
+    uint64_t names[WAITING_NAMES / 64];  /* a bit for each hash of a watch and a name */
 };
 
 struct file_watch {
@@ -85,7 +83,8 @@ struct file_watch {
     bool sweep_loud;
     int64_t sweep_not_before_us;
     bool sweeping;
-    bool sweep_tells; /* of what is new, the sweep that is under way */
+    bool sweep_tells;   /* of what is new, the sweep that is under way */
+    bool sweep_forgets; /* what it does not see */
     uint64_t unwatched_before;
     unsigned generation; /* of the last sweep, from 1 on */
     size_t kept;         /* nodes of this generation: those that it found, and newer ones */
@@ -96,10 +95,11 @@ struct file_watch {
     struct look look;
     struct file_node *scan_first;
     struct file_node *scan_last;
-    struct found *found_first;
-    struct found *found_last;
-    size_t found_count;
-    struct found *found[FOUND_BUCKETS];
+    unsigned scan_fds;     /* how many nodes of the queue have one */
+    uint64_t unseen_until; /* of contents: up to here something may have left an unwatched place */
+    /* Wall times at which nothing waited: what waits now is younger than either. */
+    int64_t calm_us;
+    int64_t calm_before_us;
     struct file_node *moving;
     /* Events of what is on the move, as the kernel wrote them: they count if it arrives. And
      * directories that could not be entered, since the one they are in went before we looked. */
@@ -112,9 +112,7 @@ struct file_watch {
     struct departure departures[DEPARTURES];
     size_t departure_at;
 
-    _Alignas(8) char bytes[READ_BYTES]; /* of contents, as read last */
-    size_t bytes_at;                    /* the next event */
-    size_t bytes_len;
+    struct waiting waiting;
     char path[FILE_PATH_MAX];
 };
 
@@ -131,14 +129,17 @@ void file_watch_tell(struct file_watch *watch, uint32_t mask, bool directory,
 int scan_watch_fd(struct file_watch *watch, int fd);
 
 /* Watches a directory in a watched one, and queues it to be looked through. `at_fd`, `at_name`:
- * how it is opened. `loud`: what is in it is news. */
+ * how it is opened. */
 void scan_enter(struct file_watch *watch, struct file_node *parent, struct span name, int at_fd,
-    const char *at_name, bool loud);
+    const char *at_name, enum file_news news);
+
+/* A new directory is not watched yet: what leaves it comes from nowhere, for all that we hear. */
+void scan_note_unseen(struct file_watch *watch, enum file_news news);
 
 /* Opens a node's directory; -1: it is not at its place, where another may be by now. */
 int scan_open(struct file_watch *watch, const struct file_node *node, int flags);
 
-void scan_queue(struct file_watch *watch, struct file_node *node, bool loud);
+void scan_queue(struct file_watch *watch, struct file_node *node, enum file_news news);
 
 /* Looks through what is queued, until the turn ends; whether all is done. Until it is, no events
  * are taken in: they wait in the kernel, and what a look finds is told once. */
@@ -158,10 +159,25 @@ void scan_keep(struct file_watch *watch, struct file_node *node);
 /* Ends the watches of a node and of all below it. */
 void scan_forget(struct file_watch *watch, struct file_node *node);
 
-/* An event tells of what a look has found. */
-void found_take(struct file_watch *watch, const struct file_node *node, struct span name);
-/* Tells of what was found and of which no event came. */
-void found_expire(struct file_watch *watch, uint64_t done);
+/* ---- waiting ---- */
+
+#define WAITING_COMES (IN_CREATE | IN_MOVED_TO)
+
+/* The next event, good until the next call; NULL: none is there, or it was read often enough. */
+const struct inotify_event *waiting_take(struct file_watch *watch, unsigned *reads);
+
+struct waiting_first {
+    uint32_t mask;     /* 0: no event waits */
+    uint64_t position; /* where it begins */
+};
+
+/* The first event that waits of something that comes to, or goes from, a name in a node. */
+struct waiting_first waiting_first(
+    struct file_watch *watch, const struct file_node *node, struct span name);
+
+/* Tells of what was in a new node before it was watched, and went since: there are events that it
+ * went. Returns the end of those that were asked. */
+uint64_t waiting_tell_gone(struct file_watch *watch, const struct file_node *node);
 
 /* ---- contents ---- */
 

@@ -291,6 +291,41 @@ static void what_is_new_while_settings_change_is_told_with_all_in_it(void **stat
     assert_int_equal(files_all_hits(f, "Created"), 7);
 }
 
+/* Those that were not watched come in as no news, in the middle of what is. */
+static void what_happens_while_more_watches_are_allowed_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.values[SETTING_FILE_SYSTEM_WATCHES_MAX].number = 3;
+    files_make(files_in(f, "a"));
+    files_make(files_in(f, "b"));
+    files_make(files_in(f, "b/c"));
+    files_watch(f, f->dir);
+    files_settle(f);
+    assert_int_equal(fixture_counter(f, "unwatched"), 1);
+    files_make(files_in(f, "a/n"));
+    files_touch(files_in(f, "a/n/f"));
+    assert_int_equal(rename(files_in(f, "a"), files_in(f, "a2")), 0);
+    files_touch(files_in(f, "a2/g"));
+    files_make(files_in(f, "m"));
+    files_touch(files_in(f, "m/h"));
+    assert_int_equal(rename(files_in(f, "m"), files_in(f, "m2")), 0);
+    assert_int_equal(unlink(files_in(f, "a2/n/f")), 0);
+    assert_int_equal(rmdir(files_in(f, "a2/n")), 0);
+    files_set(f, SETTING_FILE_SYSTEM_WATCHES_MAX, 1000);
+    files_settle(f);
+    files_touch(files_in(f, "b/c/i"));
+    files_collect(f);
+    files_expect(f, "Created", files_in(f, "a2/g"), 1);
+    files_expect(f, "Created", files_in(f, "m"), 1);
+    files_expect(f, "Created", files_in(f, "m2/h"), 1);
+    files_expect(f, "Created", files_in(f, "b/c/i"), 1);
+    files_expect(f, "Created", files_in(f, "a/n"), 1);
+    files_expect(f, "Deleted", files_in(f, "a2/n"), 1);
+    assert_int_equal(files_all_hits(f, "Created"), 5);
+    assert_int_equal(files_all_hits(f, "Deleted"), 1);
+    assert_int_equal(files_all_hits(f, "Moved"), 4);
+}
+
 static void more_directories_than_allowed_go_unwatched_and_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -449,6 +484,7 @@ int main(int argc, char **argv)
         FILES_TEST(paths_inside_one_another_are_told_once),
         FILES_TEST(settings_that_change_lose_nothing),
         FILES_TEST(what_is_new_while_settings_change_is_told_with_all_in_it),
+        FILES_TEST(what_happens_while_more_watches_are_allowed_is_told_once),
         FILES_TEST(more_directories_than_allowed_go_unwatched_and_are_counted),
         FILES_TEST(a_smaller_bound_ends_watches_and_a_larger_one_brings_them_back),
         FILES_TEST(what_waits_is_taken_in_before_a_watch_ends),

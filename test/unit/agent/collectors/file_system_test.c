@@ -293,6 +293,25 @@ static void what_is_in_a_directory_that_moves_before_it_is_looked_at_is_told(voi
     assert_int_equal(fixture_counter(f, "watched"), 4);
 }
 
+/* It comes from a new directory that nobody could watch yet, so nothing says where from. */
+static void what_is_in_a_directory_that_leaves_an_unwatched_one_is_told(void **state)
+{
+    struct fixture *f = *state;
+    files_watch(f, f->dir);
+    files_settle(f);
+    files_make(files_in(f, "m"));
+    files_make(files_in(f, "m/x"));
+    files_make(files_in(f, "m/x/y"));
+    files_touch(files_in(f, "m/x/y/a"));
+    assert_int_equal(rename(files_in(f, "m/x"), files_in(f, "x")), 0);
+    files_collect(f);
+    files_expect(f, "Created", files_in(f, "m"), 1);
+    files_expect(f, "Moved TO", files_in(f, "x"), 1);
+    files_expect(f, "Created", files_in(f, "x/y"), 1);
+    files_expect(f, "Created", files_in(f, "x/y/a"), 1);
+    assert_int_equal(files_all_hits(f, NULL), 4);
+}
+
 /* A clock on which every look takes half a millisecond. */
 static int64_t slow_mono(void *self)
 {
@@ -336,6 +355,56 @@ static void a_large_directory_is_looked_through_in_many_turns(void **state)
     assert_int_equal(files_all_hits(f, "Created"), 1); /* what was moved there is no news */
 }
 
+/* It is watched, but what is in it waits to be looked at. */
+static void what_happens_in_a_directory_before_it_is_looked_through_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    enum { DIRECTORIES = 100, FILES = 20 };
+    char name[64], to[64];
+    f->harness.clock.mono_us = slow_mono;
+    f->harness.options.clock = &f->harness.clock;
+    fixture_open(f);
+    files_make(files_in(f, "w"));
+    files_watch(f, files_in(f, "w"));
+    files_settle(f);
+    files_make(files_in(f, "w/new"));
+    for (unsigned i = 0; i < DIRECTORIES; i++) {
+        snprintf(name, sizeof(name), "w/new/d%u", i);
+        files_make(files_in(f, name));
+        for (unsigned k = 0; k < FILES; k++) {
+            snprintf(name, sizeof(name), "w/new/d%u/f%u-%u", i, i, k);
+            files_touch(files_in(f, name));
+        }
+    }
+    collectors_run(f->collectors);
+    assert_int_equal(fixture_counter(f, "watched"), 2 + DIRECTORIES);
+    assert_true(fixture_counter(f, "seen") < DIRECTORIES * FILES); /* not done yet */
+    for (unsigned i = 0; i < DIRECTORIES; i++) {
+        snprintf(name, sizeof(name), "w/new/d%u/f%u-0", i, i);
+        assert_int_equal(unlink(files_in(f, name)), 0);
+        snprintf(name, sizeof(name), "w/new/d%u/f%u-1", i, i);
+        snprintf(to, sizeof(to), "w/new/d%u/g%u", i, i);
+        assert_int_equal(rename(files_in(f, name), files_in(f, to)), 0);
+        snprintf(name, sizeof(name), "w/new/d%u/late%u", i, i);
+        files_touch(files_in(f, name));
+        snprintf(name, sizeof(name), "w/new/d%u", i);
+        snprintf(to, sizeof(to), "w/e%u", i);
+        assert_int_equal(rename(files_in(f, name), files_in(f, to)), 0);
+    }
+    files_collect(f);
+    for (unsigned i = 0; i < DIRECTORIES; i++) { /* at its place of then */
+        snprintf(name, sizeof(name), "w/new/d%u/f%u-0", i, i);
+        files_expect(f, "Created", files_in(f, name), 1);
+        files_expect(f, "Deleted", files_in(f, name), 1);
+        snprintf(name, sizeof(name), "w/new/d%u/late%u", i, i);
+        files_expect(f, "Created", files_in(f, name), 1);
+    }
+    assert_int_equal(files_all_hits(f, "Created"), 1 + DIRECTORIES * (1 + FILES + 1));
+    assert_int_equal(files_all_hits(f, "Deleted"), DIRECTORIES);
+    assert_int_equal(files_all_hits(f, "Moved"), 4 * DIRECTORIES);
+    assert_int_equal(fixture_counter(f, "watched"), 2 + DIRECTORIES);
+}
+
 static void links_inside_are_not_followed(void **state)
 {
     struct fixture *f = *state;
@@ -370,6 +439,8 @@ int main(int argc, char **argv)
         FILES_TEST(what_happens_in_a_directory_that_was_moved_out_is_not_told),
         FILES_TEST(what_happens_in_a_directory_while_it_is_moved_is_told),
         FILES_TEST(what_is_in_a_directory_that_moves_before_it_is_looked_at_is_told),
+        FILES_TEST(what_is_in_a_directory_that_leaves_an_unwatched_one_is_told),
+        FILES_TEST(what_happens_in_a_directory_before_it_is_looked_through_is_told_once),
         FILES_TEST(a_large_directory_is_looked_through_in_many_turns),
         FILES_TEST(links_inside_are_not_followed),
     };

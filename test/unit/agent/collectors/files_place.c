@@ -52,7 +52,7 @@ void files_set(struct fixture *f, enum setting_id id, int64_t number)
     fixture_apply(f);
 }
 
-/* Runs until nothing comes any more. */
+/* Runs until nothing comes any more, and nothing is left to do. */
 void files_settle(struct fixture *f)
 {
     unsigned calm = 0;
@@ -62,9 +62,10 @@ void files_settle(struct fixture *f)
         struct pollfd polls[COLLECTORS_DESCRIPTORS_MAX];
         for (size_t i = 0; i < count; i++)
             polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-        calm = poll(polls, count, 5) > 0 ? 0 : calm + 1;
+        bool busy = poll(polls, count, 5) > 0;
         collectors_woken(f->collectors, polls, count);
-        collectors_run(f->collectors);
+        int64_t next_us = collectors_run(f->collectors);
+        calm = busy || next_us <= clock_mono_us(f->harness.options.clock) ? 0 : calm + 1;
     }
 }
 
