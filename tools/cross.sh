@@ -86,10 +86,11 @@ INI
     meson setup "$folder/build" "$SOURCE" --cross-file "$folder/cross.ini" -Ddevice=true "$@"
 ninja -C "$folder/build"
 
-# A program of that architecture that starts as if it were one of this machine's.
+# A program of that architecture that starts as if it were one of this machine's. With the variable
+# set it does not begin anew, which without the emulator would be another program.
 cat >"$folder/gemel-agent" <<RUN
 #!/bin/sh
-exec $emulator -L '$root' '$folder/build/src/agent/gemel-agent' "\$@"
+GLIBC_TUNABLES=glibc.malloc.tcache_count=0 exec $emulator -L '$root' '$folder/build/src/agent/gemel-agent' "\$@"
 RUN
 chmod +x "$folder/gemel-agent"
 echo "$folder/gemel-agent"

@@ -2,6 +2,7 @@
 // The agent with its connection in a process of its own, as the packaged units run it: the same
 // journey, and either process may be killed at any moment.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -45,6 +46,13 @@ test('the agent itself has no connection to the internet', async () => {
   const own = stdout.split('\n').filter((line) => line.includes(`pid=${agent.program.pid},`));
   assert.deepEqual(own, []);
   assert.ok(stdout.includes(`pid=${link.pid},`));
+});
+
+test('both keep a small heap, under their own name and process id', () => {
+  for (const { pid } of [agent.program, link]) {
+    assert.match(readFileSync(`/proc/${pid}/environ`, 'latin1'), /(^|\0)GLIBC_TUNABLES=glibc\.malloc\.tcache_count=0(\0|$)/);
+    assert.equal(readFileSync(`/proc/${pid}/comm`, 'utf8'), 'gemel-agent\n');
+  }
 });
 
 test('the link process is killed again and again: no change is missed', async () => {

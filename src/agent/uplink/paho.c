@@ -440,6 +440,9 @@ enum err paho_new(struct paho **ret_paho, struct why *why)
     struct paho *paho = mem_alloc(sizeof(*paho));
     if (paho == NULL)
         return fail(ERR_MEMORY, why, "no memory for the MQTT client");
+    /* Otherwise Paho writes each step of each packet into a history of 400 lines, 125 KiB, that
+     * nobody reads; MQTT_C_CLIENT_TRACE_LEVEL still asks for more. */
+    MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
     paho->last = &paho->first;
     paho->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (paho->wake_fd < 0) {

@@ -8,6 +8,7 @@
 #include "remote_stream.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -272,9 +273,19 @@ struct link_driver remote_link(struct remote *remote)
         .self = remote};
 }
 
+/* This process makes tokens and checks signatures; what only TLS needs is the other's: names of
+ * errors, and of algorithms. OpenSSL would load them with its first use, and keep them. */
+static void keep_crypto_small(void)
+{
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+                                  OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+        NULL);
+}
+
 enum err remote_new(const char *path, struct remote **ret_remote, struct why *why)
 {
     struct sockaddr_un address;
+    keep_crypto_small();
     if (strlen(path) >= sizeof(address.sun_path))
         return fail(ERR_ARGUMENT, why, "the path of a socket has at most %zu bytes: %s",
             sizeof(address.sun_path) - 1, path);

@@ -73,6 +73,8 @@ static void send_event(struct remote_server *server, const struct link_event *ev
         log_warn(PART, "the agent takes nothing: leaving it");
         drop_agent(server);
     }
+    if (frame->cap > REMOTE_ROOM_KEPT)
+        buf_done(frame);
 }
 
 static void refuse(struct remote_server *server, enum link_event_kind kind, const char *text)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "remote_stream.h"
 
+#include "mem.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,19 +42,18 @@ enum err remote_stream_send(struct remote_stream *stream, struct span bytes)
 /* Reads what there is; ERR_NOT_FOUND: nothing. */
 static enum err receive(struct remote_stream *stream)
 {
-    char *room = buf_reserve(&stream->in, READ_BYTES);
-    if (room == NULL)
-        return ERR_MEMORY;
+    char bytes[READ_BYTES]; /* so that an end that waits holds no room for what may come */
     ssize_t got;
     do
-        got = recv(stream->fd, room, READ_BYTES, MSG_DONTWAIT);
+        got = recv(stream->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
     while (got < 0 && errno == EINTR);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return ERR_NOT_FOUND;
     if (got <= 0)
         return ERR_IO;
-    stream->in.len += (size_t)got;
-    return ERR_NONE;
+    buf_add(&stream->in, (struct span){bytes, (size_t)got});
+    mem_wipe(bytes, (size_t)got);
+    return stream->in.failed ? ERR_MEMORY : ERR_NONE;
 }
 
 enum err remote_stream_next(struct remote_stream *stream, struct remote_frame *ret_frame)
@@ -61,6 +62,8 @@ enum err remote_stream_next(struct remote_stream *stream, struct remote_frame *r
         return ERR_NOT_FOUND;
     buf_drop(&stream->in, stream->used);
     stream->used = 0;
+    if (stream->in.len == 0 && stream->in.cap > REMOTE_ROOM_KEPT)
+        buf_wipe(&stream->in);
     for (;;) {
         enum err err = remote_read(buf_span(&stream->in), ret_frame, &stream->used);
         if (err != ERR_NOT_FOUND)

@@ -8,6 +8,9 @@
 /* Who takes nothing for so long is given up. */
 #define REMOTE_PATIENCE_S 2
 
+/* What either end keeps of the room of the largest frame, a message of up to 256 KiB. */
+#define REMOTE_ROOM_KEPT 4096u
+
 struct remote_stream {
     int fd; /* negative: closed */
     struct buf in;

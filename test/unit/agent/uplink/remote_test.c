@@ -3,6 +3,8 @@
 #include "remote.h"
 
 #include "mem.h"
+#include "remote_frame.h"
+#include "remote_stream.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -415,6 +417,37 @@ static void a_path_that_no_socket_can_have_is_refused(void **state UNUSED)
     assert_non_null(strstr(why.text, "/nowhere/x"));
 }
 
+static void the_room_of_a_large_frame_is_not_kept(void **state UNUSED)
+{
+    int ends[2];
+    struct remote_stream from, to;
+    struct buf sent = BUF_EMPTY;
+    static char body[200000];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    remote_stream_open(&from, ends[0]);
+    remote_stream_open(&to, ends[1]);
+    size_t at = remote_begin(&sent, REMOTE_PUBLISH, 1);
+    remote_add_text(&sent, (struct span){body, sizeof(body)});
+    remote_end(&sent, at);
+    for (size_t done = 0; done < sent.len;) { /* no more at once than the socket holds */
+        struct span piece = span_first(span_from(buf_span(&sent), done), 8000);
+        struct remote_frame frame;
+        struct span text;
+        assert_int_equal(remote_stream_send(&from, piece), ERR_NONE);
+        done += piece.len;
+        enum err err = remote_stream_next(&to, &frame);
+        assert_int_equal(err, done < sent.len ? ERR_NOT_FOUND : ERR_NONE);
+        if (err == ERR_NONE)
+            assert_true(remote_text(&frame, &text) && text.len == sizeof(body));
+    }
+    struct remote_frame none;
+    assert_int_equal(remote_stream_next(&to, &none), ERR_NOT_FOUND);
+    assert_in_range(to.in.cap, 0, REMOTE_ROOM_KEPT);
+    buf_done(&sent);
+    remote_stream_close(&from);
+    remote_stream_close(&to);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -428,6 +461,7 @@ int main(void)
         TEST(a_process_that_ends_is_a_lost_connection_told_once),
         TEST(a_new_agent_takes_the_place_of_the_old), TEST(nonsense_ends_that_agent_only),
         TEST(nonsense_from_the_process_is_a_lost_connection),
-        TEST(a_path_that_no_socket_can_have_is_refused)};
+        TEST(a_path_that_no_socket_can_have_is_refused),
+        TEST(the_room_of_a_large_frame_is_not_kept)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
