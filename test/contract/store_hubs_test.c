@@ -116,12 +116,50 @@ static void a_list_without_memory_says_so(void **state)
     }
 }
 
+struct day_put {
+    int64_t hub_id;
+    struct hub_day day;
+};
+
+static enum err put_day(struct store_txn *txn, void *argument)
+{
+    const struct day_put *put = argument;
+    return store_hub_day_put(txn, put->hub_id, &put->day);
+}
+
+static enum err get_day(struct store_txn *txn, void *argument)
+{
+    struct day_put *get = argument;
+    return store_hub_day_get(txn, get->hub_id, &get->day);
+}
+
+static void the_messages_of_a_day_are_kept_for_each_hub(void **state)
+{
+    struct fixture *fixture = *state;
+    struct day_put one = {.hub_id = fixture->hub_id, .day = {1, 1}};
+    struct day_put other = {.hub_id = add_hub(fixture, "other", "o.test"), .day = {20001, 7}};
+    assert_int_equal(in_read(fixture, get_day, &one), ERR_NONE);
+    assert_int_equal(one.day.day, 0);
+    assert_int_equal(one.day.messages, 0);
+    assert_int_equal(in_write(fixture, put_day, &other), ERR_NONE);
+    one.day = (struct hub_day){20000, 400000};
+    assert_int_equal(in_write(fixture, put_day, &one), ERR_NONE);
+    struct day_put read = {.hub_id = one.hub_id};
+    assert_int_equal(in_read(fixture, get_day, &read), ERR_NONE);
+    assert_int_equal(read.day.day, 20000);
+    assert_int_equal(read.day.messages, 400000);
+    struct day_put nowhere = {.hub_id = 99};
+    assert_int_equal(in_read(fixture, get_day, &nowhere), ERR_NOT_FOUND);
+    assert_int_equal(in_write(fixture, put_day, &nowhere), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hub_comes_back_with_its_names_and_policies),
         cmocka_unit_test(a_name_that_is_taken_is_refused_and_named),
         cmocka_unit_test(a_hub_that_is_put_again_replaces_names_and_keeps_devices),
+        cmocka_unit_test(the_messages_of_a_day_are_kept_for_each_hub),
         cmocka_unit_test(a_list_without_memory_says_so),
     };
     return run_for_every_backend("store hubs", tests, COUNT_OF(tests));

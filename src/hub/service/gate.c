@@ -425,3 +425,18 @@ void gate_tell(struct gate *gate)
     if (text.len > 0 && !text.failed)
         log_warn("service", "requests were throttled: %.*s", SPAN_ARG(buf_span(&text)));
 }
+
+void gate_set_day(struct gate *gate, const struct throttle_day *day)
+{
+    pthread_mutex_lock(&gate->lock);
+    throttle_set_day(gate->throttle, day);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+bool gate_take_day(struct gate *gate, struct throttle_day *ret_day)
+{
+    pthread_mutex_lock(&gate->lock);
+    bool taken = throttle_take_day(gate->throttle, ret_day);
+    pthread_mutex_unlock(&gate->lock);
+    return taken;
+}

@@ -61,6 +61,16 @@ void gate_release(struct gate *gate, bool all);
 /* Tells the log, at most once a minute, what was delayed and refused. */
 void gate_tell(struct gate *gate);
 
+/* throttle_set_day() and throttle_take_day(), where there is a limit for a day. Any thread. */
+void gate_set_day(struct gate *gate, const struct throttle_day *day);
+bool gate_take_day(struct gate *gate, struct throttle_day *ret_day);
+
+/* day_quota.c: the count of each hub's day, read once the hubs are known; written from time to
+ * time, and at once, by jobs of the service's own. */
+enum err day_quota_load(struct service *service, struct why *why) MUST_USE;
+void day_quota_tick(struct service *service);
+void day_quota_save(struct service *service);
+
 /* Of messages, how many the day's quota counts for one of that size. */
 static inline unsigned gate_messages(size_t size_bytes)
 {

@@ -151,6 +151,8 @@ enum err service_open(
     hub_cache_init(&service->hubs);
     hub_cache_put(&service->hubs, open.table);
     err = hubs_cover_and_wait(service);
+    if (err == ERR_NONE)
+        err = day_quota_load(service, why);
     if (err != ERR_NONE) {
         gate_free(service->gate);
         hub_cache_done(&service->hubs);
@@ -172,6 +174,7 @@ void service_close(struct service *service)
     if (service == NULL)
         return;
     service_release_parked(service);
+    day_quota_save(service);
     pthread_mutex_lock(&service->lock);
     while (service->own_jobs > 0)
         pthread_cond_wait(&service->idle, &service->lock);
@@ -215,6 +218,7 @@ void service_tick(struct service *service)
     messages_sweep(service);
     gate_release(service->gate, false);
     gate_tell(service->gate);
+    day_quota_tick(service);
 }
 
 size_t service_finish_methods(struct service *service)

@@ -111,10 +111,11 @@ struct service {
     unsigned own_jobs;    /* jobs that no call stands behind */
     unsigned queries;     /* that run */
     bool pruning;
-    bool finishing;        /* no direct method begins any more */
-    bool draining;         /* nothing is parked any more */
-    uint64_t appends[64];  /* what the event listener heard, by hub; hubs may share one */
-    struct parked *parked; /* long polls */
+    int64_t day_quota_mono_us; /* when the messages of the day are written down next */
+    bool finishing;            /* no direct method begins any more */
+    bool draining;             /* nothing is parked any more */
+    uint64_t appends[64];      /* what the event listener heard, by hub; hubs may share one */
+    struct parked *parked;     /* long polls */
     bool probing;
     int64_t probe_mono_us; /* when it is tried next whether the store can write again */
     int64_t prune_mono_us; /* when the event log is looked through next */

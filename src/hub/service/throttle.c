@@ -23,6 +23,8 @@ struct hub {
     int64_t full_ns[THROTTLE_CLASSES]; /* when the bucket is full again */
     int64_t day;
     uint64_t messages; /* of that day */
+    int64_t told_day;  /* what throttle_take_day() gave */
+    uint64_t told;
 };
 
 struct caller {
@@ -258,4 +260,29 @@ void throttle_give_back(struct throttle *throttle, const struct throttle_request
     give(&buckets.caller, request->cost);
     if (hub != NULL && hub->messages >= request->messages)
         hub->messages -= request->messages;
+}
+
+/* ---- the count of a day ---------------------------------------------------------------------- */
+
+void throttle_set_day(struct throttle *throttle, const struct throttle_day *day)
+{
+    struct hub *hub = find_hub(throttle, day->hub_id);
+    if (hub == NULL)
+        return;
+    hub->day = hub->told_day = day->day;
+    hub->messages = hub->told = day->messages;
+}
+
+bool throttle_take_day(struct throttle *throttle, struct throttle_day *ret_day)
+{
+    for (size_t i = 0; i < HUB_CHAINS; i++)
+        for (struct hub *hub = throttle->hubs[i]; hub != NULL; hub = hub->next) {
+            if (hub->day == hub->told_day && hub->messages == hub->told)
+                continue;
+            hub->told_day = hub->day;
+            hub->told = hub->messages;
+            *ret_day = (struct throttle_day){hub->id, hub->day, hub->messages};
+            return true;
+        }
+    return false;
 }

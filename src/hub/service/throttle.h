@@ -54,6 +54,18 @@ enum throttle_verdict { THROTTLE_GO, THROTTLE_WAIT, THROTTLE_REFUSED, THROTTLE_Q
 enum throttle_verdict throttle_ask(struct throttle *throttle,
     const struct throttle_request *request, int64_t mono_us, int64_t wall_us, int64_t *ret_us);
 
+struct throttle_day {
+    int64_t hub_id;
+    int64_t day; /* since 1970, UTC */
+    uint64_t messages;
+};
+
+/* Goes on from what a hub had counted before; without memory it does not. */
+void throttle_set_day(struct throttle *throttle, const struct throttle_day *day);
+
+/* Gives a hub whose count is another than when it was last set or given; false: there is none. */
+bool throttle_take_day(struct throttle *throttle, struct throttle_day *ret_day);
+
 /* One that was to wait is given up: gives its tokens back. */
 void throttle_give_back(struct throttle *throttle, const struct throttle_request *request);
 

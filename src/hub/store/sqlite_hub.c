@@ -201,6 +201,29 @@ enum err sqlite_hub_put(struct store_txn *txn, const struct hub_record *hub, int
     return err;
 }
 
+enum err sqlite_hub_day_get(struct store_txn *txn, int64_t hub_id, struct hub_day *ret_day)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_HUB_DAY_GET);
+    query_put_int(&query, hub_id);
+    enum err err = query_row(&query);
+    if (err != ERR_NONE)
+        return err;
+    ret_day->day = query_int(&query);
+    ret_day->messages = (uint64_t)query_int(&query);
+    return ERR_NONE;
+}
+
+enum err sqlite_hub_day_put(struct store_txn *txn, int64_t hub_id, const struct hub_day *day)
+{
+    AUTO(query_done) struct query query = query_open(txn, SQL_HUB_DAY_PUT);
+    query_put_int(&query, day->day);
+    query_put_int(&query, (int64_t)day->messages);
+    query_put_int(&query, hub_id);
+    int64_t changed = 0;
+    enum err err = query_change(&query, &changed);
+    return err == ERR_NONE && changed == 0 ? ERR_NOT_FOUND : err;
+}
+
 enum err sqlite_hub_delete(struct store_txn *txn, int64_t hub_id)
 {
     AUTO(query_done) struct query query = query_open(txn, SQL_HUB_DELETE);

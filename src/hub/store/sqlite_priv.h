@@ -93,6 +93,8 @@ enum err sqlite_hub_list(
     struct store_txn *txn, struct arena *arena, struct hub_record **ret_hubs, size_t *ret_count);
 enum err sqlite_hub_put(struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id);
 enum err sqlite_hub_delete(struct store_txn *txn, int64_t hub_id);
+enum err sqlite_hub_day_get(struct store_txn *txn, int64_t hub_id, struct hub_day *ret_day);
+enum err sqlite_hub_day_put(struct store_txn *txn, int64_t hub_id, const struct hub_day *day);
 enum err sqlite_account_get(
     struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account);
 enum err sqlite_account_list(

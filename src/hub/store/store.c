@@ -94,6 +94,17 @@ enum err store_hub_delete(struct store_txn *txn, int64_t hub_id)
     return txn->driver->hub_delete(txn, hub_id);
 }
 
+enum err store_hub_day_get(struct store_txn *txn, int64_t hub_id, struct hub_day *ret_day)
+{
+    return txn->driver->hub_day_get(txn, hub_id, ret_day);
+}
+
+enum err store_hub_day_put(struct store_txn *txn, int64_t hub_id, const struct hub_day *day)
+{
+    must(txn->writable);
+    return txn->driver->hub_day_put(txn, hub_id, day);
+}
+
 enum err store_account_get(
     struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account)
 {

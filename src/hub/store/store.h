@@ -86,6 +86,17 @@ enum err store_hub_put(
     struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id) MUST_USE;
 enum err store_hub_delete(struct store_txn *txn, int64_t hub_id) MUST_USE; /* with all it holds */
 
+/* The messages of a hub's last day that had any, as far as somebody counted them: 0 of day 0. */
+struct hub_day {
+    int64_t day; /* since 1970, UTC */
+    uint64_t messages;
+};
+
+/* ERR_NOT_FOUND: no such hub. */
+enum err store_hub_day_get(struct store_txn *txn, int64_t hub_id, struct hub_day *ret_day) MUST_USE;
+enum err store_hub_day_put(
+    struct store_txn *txn, int64_t hub_id, const struct hub_day *day) MUST_USE;
+
 /* ---- accounts of the server: the people who use the portal, and its administrators ---------- */
 
 /* Each may what those before it may, and more. */

@@ -24,6 +24,8 @@ struct store_driver {
         size_t *ret_count);
     enum err (*hub_put)(struct store_txn *txn, const struct hub_record *hub, int64_t *ret_id);
     enum err (*hub_delete)(struct store_txn *txn, int64_t hub_id);
+    enum err (*hub_day_get)(struct store_txn *txn, int64_t hub_id, struct hub_day *ret_day);
+    enum err (*hub_day_put)(struct store_txn *txn, int64_t hub_id, const struct hub_day *day);
 
     enum err (*account_get)(
         struct store_txn *txn, struct arena *arena, struct span user, struct account *ret_account);

@@ -334,6 +334,14 @@ static void a_day_has_only_so_many_messages(void **state UNUSED)
     assert_string_equal(answer.retry_after, "6400"); /* at 22:13:20 */
     assert_int_equal(send_report(&session, "{\"a\":1}"), ERR_NONE);
     leave(&session);
+    world_reopen_service(); /* the server starts again: the day is the same */
+    session = connect_device("d", &heard);
+    assert_int_equal(send_event(&session, "", SPAN_LIT("x")), ERR_QUOTA);
+    world_advance(6400);
+    leave(&session);
+    session = connect_device("d", &heard);
+    assert_int_equal(send_event(&session, "", SPAN_LIT("x")), ERR_NONE);
+    leave(&session);
 }
 
 static void no_memory_is_an_error_and_no_leak(void **state UNUSED)

@@ -269,6 +269,33 @@ static void test_the_messages_of_a_day_are_counted_until_midnight(void **state)
     assert_int_equal(throttle_ask(throttle, &request, 0, noon + DAY / 2, &us), THROTTLE_GO);
 }
 
+static void test_the_count_of_a_day_is_told_when_it_changed_and_goes_on_from_there(void **state)
+{
+    (void)state;
+    limits.daily_messages = 10;
+    begin();
+    struct throttle_request request = of(THROTTLE_D2C_SENDS, "d1");
+    struct throttle_day day;
+    int64_t us = 0;
+    const int64_t noon = 20000 * DAY + DAY / 2;
+    request.messages = 4;
+    assert_false(throttle_take_day(throttle, &day));
+    throttle_set_day(throttle, &(struct throttle_day){1, 20000, 5});
+    throttle_set_day(throttle, &(struct throttle_day){2, 19999, 10});
+    assert_false(throttle_take_day(throttle, &day));
+    assert_int_equal(throttle_ask(throttle, &request, 0, noon, &us), THROTTLE_GO);
+    assert_int_equal(throttle_ask(throttle, &request, 0, noon, &us), THROTTLE_QUOTA);
+    assert_true(throttle_take_day(throttle, &day));
+    assert_int_equal(day.hub_id, 1);
+    assert_int_equal(day.day, 20000);
+    assert_int_equal(day.messages, 9);
+    assert_false(throttle_take_day(throttle, &day));
+    request.hub_id = 2; /* what it had was yesterday */
+    assert_int_equal(throttle_ask(throttle, &request, 0, noon, &us), THROTTLE_GO);
+    assert_true(throttle_take_day(throttle, &day));
+    assert_int_equal(day.messages, 4);
+}
+
 static void test_without_memory_nobody_is_held_up(void **state)
 {
     (void)state;
@@ -303,6 +330,7 @@ int main(void)
         TEST(test_a_large_request_makes_those_behind_it_wait),
         TEST(test_the_patient_wait_and_get_their_tokens_back),
         TEST(test_the_messages_of_a_day_are_counted_until_midnight),
+        TEST(test_the_count_of_a_day_is_told_when_it_changed_and_goes_on_from_there),
         TEST(test_without_memory_nobody_is_held_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
