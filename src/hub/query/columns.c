@@ -324,7 +324,9 @@ enum err query_parse(struct arena *arena, struct span text, const struct query_l
     struct query **ret_query, struct why *why)
 {
     struct parser parser = {
-        .lexer = {.arena = arena, .text = text, .why = why}, .arena = arena, .limits = limits};
+        .lexer = {.arena = arena, .text = text, .begin = limits->added, .why = why},
+        .arena = arena,
+        .limits = limits};
     if (text.len > limits->text_bytes)
         return fail(ERR_ARGUMENT, why,
             "the query has %zu bytes, at most %zu are allowed (limits.query_bytes)", text.len,

@@ -24,7 +24,8 @@ enum err lexer_fail(const struct lexer *lexer, size_t offset, const char *format
     size_t line;
     size_t column;
     va_list arguments;
-    find_place(lexer->text, offset, &line, &column);
+    size_t begin = lexer->begin < offset ? lexer->begin : offset;
+    find_place(span_from(lexer->text, begin), offset - begin, &line, &column);
     va_start(arguments, format);
     (void)vsnprintf(sentence.text, sizeof(sentence.text), format, arguments);
     va_end(arguments);

@@ -23,6 +23,7 @@ struct query_limits {
     size_t text_bytes; /* 8192 */
     unsigned depth;    /* of parentheses, calls and NOT: 32 */
     unsigned terms;    /* paths, constants outside lists, operators and calls: 500 */
+    size_t added;      /* bytes that the asker did not write: places are told from behind them */
 };
 
 extern const struct query_limits query_limits_default;

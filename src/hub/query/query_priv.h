@@ -35,7 +35,8 @@ struct token {
 struct lexer {
     struct arena *arena;
     struct span text;
-    size_t at; /* behind the current token */
+    size_t begin; /* from where places are told */
+    size_t at;    /* behind the current token */
     struct why *why;
 };
 

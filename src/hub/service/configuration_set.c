@@ -8,13 +8,16 @@
 
 /* ---- conditions and metrics ------------------------------------------------------------------ */
 
+/* `added` bytes of it are ours. */
 static enum err read_query(
-    struct arena *arena, const char *text, struct query **ret_query, struct why *why)
+    struct arena *arena, const char *text, size_t added, struct query **ret_query, struct why *why)
 {
+    struct query_limits limits = query_limits_default;
     if (text == NULL)
         return ERR_MEMORY;
     struct query *query;
-    enum err err = query_parse(arena, span_of(text), &query_limits_default, &query, why);
+    limits.added = added;
+    enum err err = query_parse(arena, span_of(text), &limits, &query, why);
     if (err != ERR_NONE)
         return err;
     if (query_collection(query) == QUERY_JOBS || query_is_grouped(query) ||
@@ -37,21 +40,19 @@ static bool begins_with_from(struct span text)
 enum err configuration_read_condition(struct arena *arena, struct span text, const char *what,
     struct query **ret_query, struct why *why)
 {
-    char *query = NULL;
-    text = span_trim(text);
+    const char *before = "SELECT * FROM devices WHERE ";
+    struct span condition = span_trim(text);
     if (text.len > query_limits_default.text_bytes / 2)
         return fail(ERR_ARGUMENT, why, "%s has %zu bytes, at most %zu are allowed", what, text.len,
             query_limits_default.text_bytes / 2);
-    if (span_is(text, "*"))
-        query = arena_format(arena, "SELECT * FROM devices");
-    else if (begins_with_from(text))
-        query = arena_format(arena, "SELECT * %.*s", SPAN_ARG(text));
-    else /* with a line of its own, so that the place that an error names is easily found */
-        query = arena_format(arena, "SELECT * FROM devices WHERE\n%.*s", SPAN_ARG(text));
-    enum err err = read_query(arena, query, ret_query, why);
+    if (span_is(condition, "*"))
+        return read_query(arena, "SELECT * FROM devices", 0, ret_query, why);
+    if (begins_with_from(condition))
+        before = "SELECT * ";
+    enum err err = read_query(arena, arena_format(arena, "%s%.*s", before, SPAN_ARG(text)),
+        strlen(before), ret_query, why);
     if (err == ERR_ARGUMENT)
-        why_prefix(why, "%s, which begins in line %d", what,
-            begins_with_from(text) || span_is(text, "*") ? 1 : 2);
+        why_prefix(why, "%s", what);
     return err;
 }
 
@@ -75,11 +76,12 @@ enum err configuration_metric_query(
     if (text.len > query_limits_default.text_bytes / 2)
         return fail(ERR_CONFIGURATION_METRIC, why, "it has %zu bytes, at most %zu are allowed",
             text.len, query_limits_default.text_bytes / 2);
-    enum err err = read_query(arena, arena_format(arena, "%.*s", SPAN_ARG(text)), ret_query, why);
+    enum err err =
+        read_query(arena, arena_format(arena, "%.*s", SPAN_ARG(text)), 0, ret_query, why);
     /* "select *" is about devices. */
     if (err == ERR_ARGUMENT)
         err = read_query(
-            arena, arena_format(arena, "%.*s FROM devices", SPAN_ARG(text)), ret_query, &other);
+            arena, arena_format(arena, "%.*s FROM devices", SPAN_ARG(text)), 0, ret_query, &other);
     return err == ERR_MEMORY || err == ERR_NONE ? err : ERR_CONFIGURATION_METRIC;
 }
 
