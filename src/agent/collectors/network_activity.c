@@ -126,6 +126,8 @@ static enum err start(
     if (err != ERR_NONE)
         return fail(err, why, "%s", err_row(err)->text);
     err = network_watch_start(activity->watch, list, buffer, why);
+    if (err == ERR_REFUSED)
+        *ret_field = setting_row(SETTING_NETWORK_ACTIVITY_PACKET_BUFFER_SIZE)->name;
     if (err != ERR_NONE) {
         /* Where the table cannot shrink for want of memory, the larger bound does no harm. */
         if (activity->bound > 0)

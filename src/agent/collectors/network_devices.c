@@ -107,14 +107,15 @@ static void close_ended(struct network_devices *devices, size_t at)
     devices->ending[at] = devices->ending[--devices->ending_count];
 }
 
-static void end_capture(struct network_devices *devices, struct network_capture *capture,
-    int64_t wall_us, int64_t mono_us)
+static void end_capture(
+    struct network_devices *devices, struct network_capture *capture, int64_t wall_us)
 {
     if (devices->ending_count == NETWORK_DEVICES_ENDING_MAX)
         close_ended(devices, 0);
     capture_end(capture, wall_us);
     devices->ending[devices->ending_count].capture = capture;
-    devices->ending[devices->ending_count++].until_us = mono_us + ENDING_US;
+    /* By the clock as it is now: to make a large buffer takes longer than one ends. */
+    devices->ending[devices->ending_count++].until_us = clock_mono_us(&clock_system) + ENDING_US;
 }
 
 static struct network_device *find(
@@ -133,7 +134,7 @@ static int64_t wall_now_us(void)
 
 /* Opens a capture for an interface that has none, or has one with another ring. */
 static enum network_device_is renew(
-    struct network_devices *devices, const struct capture_of *of, int64_t mono_us, struct why *why)
+    struct network_devices *devices, const struct capture_of *of, struct why *why)
 {
     struct network_device *device = find(devices, of->name, of->index);
     if (device != NULL)
@@ -144,6 +145,10 @@ static enum network_device_is renew(
         return DEVICE_LEFT;
     struct network_capture *capture;
     enum err err = capture_open(of, devices->buffer_bytes, &capture, why);
+    if (err == ERR_REFUSED && device != NULL && !devices->refused) {
+        devices->refused = true;
+        devices->refusal = *why;
+    }
     if (err != ERR_NONE)
         return device != NULL         ? DEVICE_CAPTURED
                : err == ERR_NOT_FOUND ? DEVICE_DOWN
@@ -151,7 +156,7 @@ static enum network_device_is renew(
     int64_t now_us = wall_now_us();
     capture_begin(capture, now_us);
     if (device != NULL) {
-        end_capture(devices, device->capture, now_us, mono_us);
+        end_capture(devices, device->capture, now_us);
     } else {
         device = &devices->devices[devices->count++];
         *device = (struct network_device){.index = of->index, .wanted = true};
@@ -163,24 +168,24 @@ static enum network_device_is renew(
 }
 
 /* An interface that was made anew under its index is another one: its old capture is dead. */
-static void end_dead(struct network_devices *devices, int64_t mono_us)
+static void end_dead(struct network_devices *devices)
 {
     for (size_t i = devices->count; i-- > 0;) {
         struct network_device *device = &devices->devices[i];
         device->wanted = false;
         if (capture_is_of(device->capture, device->index))
             continue;
-        end_capture(devices, device->capture, INT64_MAX, mono_us);
+        end_capture(devices, device->capture, INT64_MAX);
         *device = devices->devices[--devices->count];
     }
 }
 
-static void end_unwanted(struct network_devices *devices, int64_t wall_us, int64_t mono_us)
+static void end_unwanted(struct network_devices *devices, int64_t wall_us)
 {
     for (size_t i = devices->count; i-- > 0;) {
         if (devices->devices[i].wanted)
             continue;
-        end_capture(devices, devices->devices[i].capture, wall_us, mono_us);
+        end_capture(devices, devices->devices[i].capture, wall_us);
         devices->devices[i] = devices->devices[--devices->count];
     }
 }
@@ -197,7 +202,7 @@ static bool ask(
     return true;
 }
 
-static void settle_existing(struct network_devices *devices, struct states *states, int64_t mono_us)
+static void settle_existing(struct network_devices *devices, struct states *states)
 {
     struct if_nameindex *all = if_nameindex();
     for (const struct if_nameindex *one = all; one != NULL && one->if_index != 0; one++) {
@@ -214,7 +219,7 @@ static void settle_existing(struct network_devices *devices, struct states *stat
             continue;
         enum network_device_is is = DEVICE_DOWN;
         if ((flags.ifr_flags & IFF_UP) != 0)
-            is = renew(devices, &of, mono_us, &why);
+            is = renew(devices, &of, &why);
         else if (find(devices, of.name, of.index) != NULL)
             find(devices, of.name, of.index)->wanted = true; /* until it is up again */
         set_state(devices, states, one->if_name, is, &why);
@@ -223,12 +228,12 @@ static void settle_existing(struct network_devices *devices, struct states *stat
         if_freenameindex(all);
 }
 
-void network_devices_settle(struct network_devices *devices, int64_t wall_us, int64_t mono_us)
+void network_devices_settle(struct network_devices *devices, int64_t wall_us)
 {
     struct states states = {0};
-    end_dead(devices, mono_us);
-    settle_existing(devices, &states, mono_us);
-    end_unwanted(devices, wall_us, mono_us);
+    end_dead(devices);
+    settle_existing(devices, &states);
+    end_unwanted(devices, wall_us);
     struct span rest = span_of(devices->list), item;
     while (span_cut(&rest, ',', &item)) {
         char name[IF_NAMESIZE];
@@ -273,13 +278,14 @@ void network_devices_set(struct network_devices *devices, char *list, size_t buf
     mem_free(devices->list);
     devices->list = list;
     devices->buffer_bytes = buffer_bytes;
+    devices->refused = false;
 }
 
-void network_devices_end(struct network_devices *devices, int64_t wall_us, int64_t mono_us)
+void network_devices_end(struct network_devices *devices, int64_t wall_us)
 {
     for (size_t i = 0; i < devices->count; i++)
         devices->devices[i].wanted = false;
-    end_unwanted(devices, wall_us, mono_us);
+    end_unwanted(devices, wall_us);
     devices->state_count = 0;
 }
 

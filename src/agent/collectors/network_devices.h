@@ -41,6 +41,8 @@ struct network_devices {
     int link_fd; /* -1: the kernel tells nothing of links, and one must look from time to time */
     char *list;  /* owned; names with commas between */
     size_t buffer_bytes;
+    bool refused; /* an interface that is captured could not be with a buffer of that size */
+    struct why refusal;
     size_t count;
     struct network_device devices[NETWORK_DEVICES_MAX];
     size_t ending_count;
@@ -60,7 +62,7 @@ void network_devices_close(struct network_devices *devices);
 void network_devices_set(struct network_devices *devices, char *list, size_t buffer_bytes);
 
 /* Compares what is wanted, what there is and what is captured, and makes it right. */
-void network_devices_settle(struct network_devices *devices, int64_t wall_us, int64_t mono_us);
+void network_devices_settle(struct network_devices *devices, int64_t wall_us);
 
 /* Writes the descriptors to wait for; returns how many. The first tells of links. */
 size_t network_devices_poll(
@@ -84,7 +86,7 @@ void network_devices_mark(struct network_devices *devices);
 bool network_devices_passed_mark(struct network_devices *devices);
 
 /* Lets nothing more in; what is in the buffers can still be read. */
-void network_devices_end(struct network_devices *devices, int64_t wall_us, int64_t mono_us);
+void network_devices_end(struct network_devices *devices, int64_t wall_us);
 
 /* Whether the text is a name, or the beginning of names, that an interface can have. */
 bool network_device_name_fits(struct span name);

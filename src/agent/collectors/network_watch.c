@@ -26,6 +26,8 @@ struct network_watch {
     pthread_t thread;
     bool started; /* there is a thread to join */
     int wake_fd;
+    char *list; /* in force; NULL before the first start */
+    size_t buffer_bytes;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t served_more;
@@ -36,6 +38,8 @@ struct network_watch {
     bool stopping;
     char *new_list; /* owned; NULL: no change */
     size_t new_buffer_bytes;
+    bool refused; /* of the devices, as looked at last */
+    struct why refusal;
     size_t state_count;
     struct network_device_state states[NETWORK_DEVICES_STATES_MAX];
 
@@ -89,12 +93,14 @@ static void owned(
 
 static void look(struct network_watch *watch, int64_t mono_us)
 {
-    network_devices_settle(&watch->devices, clock_wall_us(&clock_system), mono_us);
+    network_devices_settle(&watch->devices, clock_wall_us(&clock_system));
     watch->looked_us = mono_us;
     watch->look_due_us = mono_us + LOOK_AGAIN_US;
     pthread_mutex_lock(&watch->lock);
     watch->state_count = watch->devices.state_count;
     memcpy(watch->states, watch->devices.states, sizeof(watch->states));
+    watch->refused = watch->devices.refused;
+    watch->refusal = watch->devices.refusal;
     pthread_mutex_unlock(&watch->lock);
 }
 
@@ -138,7 +144,7 @@ static bool take_request(struct network_watch *watch, int64_t mono_us)
     }
     if (asked != watch->serving) {
         watch->serving = asked;
-        watch->serve_until_us = mono_us + SETTLE_US;
+        watch->serve_until_us = mono_now_us() + SETTLE_US; /* the look may have taken long */
         network_devices_mark(&watch->devices);
     }
     return stopping;
@@ -202,7 +208,7 @@ static void *run(void *self)
         int64_t mono_us = mono_now_us();
         stopping = take_request(watch, mono_us) || stopping;
         if (stopping && !ended) {
-            network_devices_end(&watch->devices, clock_wall_us(&clock_system), mono_us);
+            network_devices_end(&watch->devices, clock_wall_us(&clock_system));
             ended = true;
         }
         if (network_devices_heard(&watch->devices))
@@ -303,27 +309,54 @@ static enum err begin(struct network_watch *watch, struct why *why)
     return fail(ERR_MEMORY, why, "a thread for capturing: %s", strerror(error));
 }
 
-enum err network_watch_start(
-    struct network_watch *watch, struct span list, size_t buffer_bytes, struct why *why)
+/* Has the thread take over a list, which it owns from now on; false: an interface that is captured
+ * could not be with such a buffer. */
+static bool change(
+    struct network_watch *watch, char *list, size_t buffer_bytes, struct why *ret_refusal)
 {
-    char *copy = mem_text(list);
-    if (copy == NULL)
-        return fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
-    if (!watch->started) {
-        enum err err = begin(watch, why);
-        if (err != ERR_NONE) {
-            mem_free(copy);
-            return err;
-        }
-    }
     pthread_mutex_lock(&watch->lock);
     mem_free(watch->new_list);
-    watch->new_list = copy;
+    watch->new_list = list;
     watch->new_buffer_bytes = buffer_bytes;
+    watch->refused = false;
     watch->asked++;
     pthread_mutex_unlock(&watch->lock);
     await(watch);
-    return ERR_NONE;
+    pthread_mutex_lock(&watch->lock);
+    bool refused = watch->refused;
+    *ret_refusal = watch->refusal;
+    pthread_mutex_unlock(&watch->lock);
+    return !refused;
+}
+
+enum err network_watch_start(
+    struct network_watch *watch, struct span list, size_t buffer_bytes, struct why *why)
+{
+    struct why refusal = {""};
+    char *copy = mem_text(list), *in_force = mem_text(list);
+    char *before = watch->list == NULL ? NULL : mem_text(span_of(watch->list));
+    enum err err = ERR_NONE;
+    if (copy == NULL || in_force == NULL || (watch->list != NULL && before == NULL))
+        err = fail(ERR_MEMORY, why, "%s", err_row(ERR_MEMORY)->text);
+    if (err == ERR_NONE && !watch->started)
+        err = begin(watch, why);
+    if (err != ERR_NONE) {
+        mem_free(copy);
+    } else if (change(watch, copy, buffer_bytes, &refusal)) {
+        mem_free(watch->list);
+        watch->list = in_force;
+        watch->buffer_bytes = buffer_bytes;
+        mem_free(before);
+        return ERR_NONE;
+    } else {
+        err = fail(ERR_REFUSED, why, "%s", refusal.text);
+        if (before != NULL)
+            (void)change(watch, before, watch->buffer_bytes, &refusal);
+        before = NULL;
+    }
+    mem_free(in_force);
+    mem_free(before);
+    return err;
 }
 
 void network_watch_stop(struct network_watch *watch)
@@ -346,6 +379,7 @@ void network_watch_free(struct network_watch *watch)
         return;
     network_watch_stop(watch);
     mem_free(watch->new_list);
+    mem_free(watch->list);
     account_done(&watch->account);
     pthread_cond_destroy(&watch->served_more);
     pthread_mutex_destroy(&watch->lock);

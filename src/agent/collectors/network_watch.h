@@ -34,7 +34,8 @@ void network_watch_free(struct network_watch *watch); /* stops; NULL is fine */
 enum err network_watch_set_bound(struct network_watch *watch, size_t entries_max) MUST_USE;
 
 /* Captures the interfaces of a list, and those only; returns when it is so, as far as they exist.
- */
+ * ERR_REFUSED: the kernel gives an interface that is captured no buffer of that size, and all is as
+ * before. */
 enum err network_watch_start(
     struct network_watch *watch, struct span list, size_t buffer_bytes, struct why *why) MUST_USE;
 

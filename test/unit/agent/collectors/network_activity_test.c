@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define HERE4 "10.9.0.1"
@@ -488,6 +489,36 @@ static void an_interface_costs_its_buffer_once(void **state)
     assert_int_equal(rings_bytes(), 0);
 }
 
+/* The address space is what a test can make short. */
+static void a_buffer_that_the_kernel_does_not_give_is_refused_and_the_old_one_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    const char *field = NULL;
+    struct why why = {""};
+    struct rlimit before;
+    unsigned long pages;
+    FILE *file = fopen("/proc/self/statm", "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    watch(f, "a0,lo");
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    const struct rlimit less = {
+        (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (64u << 20), before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &less), 0);
+    f->settings.values[SETTING_NETWORK_ACTIVITY_PACKET_BUFFER_SIZE].number = 128 << 20;
+    enum err err = fixture_try_apply(f, &field, &why);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(err, ERR_REFUSED);
+    assert_string_equal(field, "NetworkActivity_PacketBufferSize");
+    assert_non_null(strstr(why.text, "134217728"));
+    assert_true(interface_is(f, "a0", "captured"));
+    assert_int_equal(rings_bytes(), 2 * 2097152);
+    f->settings.values[SETTING_NETWORK_ACTIVITY_PACKET_BUFFER_SIZE].number = 1048576;
+    watch(f, "a0");
+    assert_int_equal(rings_bytes(), 1048576);
+}
+
 /* ---- storms ---- */
 
 struct storm {
@@ -646,6 +677,7 @@ int main(int argc, char **argv)
         TEST(a_name_that_no_interface_can_have_is_refused),
         TEST(a_star_stands_for_all_but_loopback),
         TEST(an_interface_costs_its_buffer_once),
+        TEST(a_buffer_that_the_kernel_does_not_give_is_refused_and_the_old_one_goes_on),
         TEST(settings_that_change_in_a_storm_lose_and_double_nothing),
         TEST(a_buffer_of_another_size_takes_over_in_a_storm),
         TEST(a_flood_is_seen_or_counted_as_lost_to_the_last_packet),
