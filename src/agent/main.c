@@ -182,6 +182,7 @@ static int run_command(const struct arguments *arguments)
         return usage(arguments->command, "--first-delay must be a number of seconds, at most 86400",
             delay_text);
     log_set_level(level);
+    log_use_journal();
     struct run_options options = {.config_dir = config_dir_of(arguments),
         .link_path = arguments->values[OPTION_LINK],
         .state_dir = or_default(arguments->values[OPTION_STATE_DIR], STATE_DIR),
@@ -199,6 +200,7 @@ static int link_command(const struct arguments *arguments)
         return usage(
             arguments->command, "--log-level must be error, warn, info or debug", level_text);
     log_set_level(level);
+    log_use_journal();
     return agent_link(arguments->values[OPTION_SOCKET]);
 }
 

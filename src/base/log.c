@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const names[] = {"error", "warn", "info", "debug"};
+
+/* Those of syslog(3), as the journal takes them from a line's begin. */
+static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+static bool to_journal;
 
 static void to_stderr(
     void *self UNUSED, enum log_level level, const char *part, const char *sentence)
 {
-    fprintf(stderr, "%s %s: %s\n", names[level], part, sentence);
+    const char *priority = to_journal ? priorities[level] : "";
+    fprintf(stderr, "%s%s %s: %s\n", priority, names[level], part, sentence);
 }
 
 static enum log_level threshold = LOG_LEVEL_INFO;
@@ -27,6 +36,16 @@ void log_set_writer(log_writer *writer, void *self)
 {
     current_writer = writer == NULL ? to_stderr : writer;
     current_self = self;
+}
+
+void log_use_journal(void)
+{
+    uintmax_t device;
+    uintmax_t inode;
+    struct stat stat;
+    const char *stream = getenv("JOURNAL_STREAM");
+    to_journal = stream != NULL && sscanf(stream, "%" SCNuMAX ":%" SCNuMAX, &device, &inode) == 2 &&
+                 fstat(STDERR_FILENO, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
 }
 
 void log_set_listener(log_listener *listener, enum log_level level)

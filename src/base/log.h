@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log: one line an entry, "LEVEL part: sentence", written with one call so that lines of
- * different threads never mix. The writer is replaced as a whole (journal format, tests). Beside it
+ * different threads never mix. The writer is replaced as a whole (JSON, tests). Beside it
  * one listener may hear entries at a level of its own (the agent's log collector); what it logs
  * itself, it would hear. No secret is ever handed to either.
  */
@@ -18,6 +18,10 @@ typedef void log_writer(void *self, enum log_level level, const char *part, cons
  * before threads start. */
 void log_set_level(enum log_level level);
 void log_set_writer(log_writer *writer, void *self);
+
+/* Where standard error is systemd's journal, an entry bears its priority from now on
+ * (sd-daemon(3)), so that `journalctl -p warning` finds it. */
+void log_use_journal(void);
 
 struct log_entry {
     enum log_level level;

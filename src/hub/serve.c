@@ -423,6 +423,7 @@ int hub_serve(const struct serve_options *options)
     struct server server = {.config = options->config, .data_dir = options->data_dir};
     struct why why = {.text = ""};
     log_set_level(options->config->log.level);
+    log_use_journal();
     if (options->config->log.format == LOG_AS_JSON)
         log_set_writer(log_json_writer, NULL);
     block_signals(&server);

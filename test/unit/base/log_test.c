@@ -2,8 +2,12 @@
 #include "log.h"
 
 #include <setjmp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -55,6 +59,40 @@ static void a_peers_text_cannot_forge_a_second_line(void **state UNUSED)
     log_set_writer(listen, &heard);
     log_info("gateway", "id '%s'", "x\nERROR gateway: forged\r\x1B[31m");
     assert_string_equal(heard.sentence, "id 'x ERROR gateway: forged  [31m'");
+}
+
+/* Logs a warning with standard error as the file, and gives what was written. */
+static const char *written_to(FILE *file)
+{
+    static char text[64];
+    fflush(stderr);
+    int before = dup(STDERR_FILENO);
+    dup2(fileno(file), STDERR_FILENO);
+    log_use_journal();
+    log_warn("part", "sentence");
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    rewind(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    return text;
+}
+
+static void to_the_journal_an_entry_bears_its_priority(void **state UNUSED)
+{
+    char stream[64];
+    struct stat stat;
+    FILE *journal = tmpfile();
+    FILE *other = tmpfile();
+    assert_int_equal(fstat(fileno(journal), &stat), 0);
+    snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)stat.st_dev, (uintmax_t)stat.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_set_writer(NULL, NULL);
+    assert_string_equal(written_to(journal), "<4>warn part: sentence\n");
+    assert_string_equal(written_to(other), "warn part: sentence\n");
+    unsetenv("JOURNAL_STREAM");
+    fclose(journal);
+    fclose(other);
 }
 
 static void a_long_entry_is_cut_with_dots(void **state UNUSED)
@@ -125,6 +163,7 @@ int main(void)
         cmocka_unit_test(only_what_the_level_allows_is_written),
         cmocka_unit_test(an_entry_carries_level_part_and_sentence),
         cmocka_unit_test(a_peers_text_cannot_forge_a_second_line),
+        cmocka_unit_test(to_the_journal_an_entry_bears_its_priority),
         cmocka_unit_test(a_long_entry_is_cut_with_dots),
         cmocka_unit_test(a_listener_hears_at_its_own_level_and_from_where),
         cmocka_unit_test(names_of_levels_are_read_and_written),
