@@ -66,10 +66,14 @@ static const struct network_device_state *state_of(
 static void tell(const char *name, enum network_device_is is, const struct why *why)
 {
     static const char *const sentences[] = {
-        [DEVICE_ABSENT] = "%s does not exist, and is waited for",
         [DEVICE_DOWN] = "%s is down, and is waited for",
         [DEVICE_CAPTURED] = "%s is captured",
     };
+    /* On a machine that names them otherwise than eth0, nothing would be seen, and nothing said. */
+    if (is == DEVICE_ABSENT) {
+        log_warn(PART, "%s does not exist, and is waited for (NetworkActivity_Devices)", name);
+        return;
+    }
     if (is == DEVICE_REFUSED)
         log_warn(PART, "%s", why_text(why, ERR_REFUSED));
     else if (is == DEVICE_LEFT)
