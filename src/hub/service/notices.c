@@ -27,9 +27,9 @@ static const struct {
     [NOTICE_TWIN_REPLACED] = {"replaceTwin", "replaceTwin", "twinChangeNotification",
         "twinChangeNotification", EVENT_TWIN},
     [NOTICE_CONNECTED] = {"deviceConnected", "moduleConnected", "deviceConnectionStateNotification",
-        "moduleConnectionStateNotification", EVENT_CONNECTION},
+        "deviceConnectionStateNotification", EVENT_CONNECTION},
     [NOTICE_DISCONNECTED] = {"deviceDisconnected", "moduleDisconnected",
-        "deviceConnectionStateNotification", "moduleConnectionStateNotification", EVENT_CONNECTION},
+        "deviceConnectionStateNotification", "deviceConnectionStateNotification", EVENT_CONNECTION},
 };
 
 static bool is_wanted(const struct service *service, enum event_source source)
@@ -71,10 +71,13 @@ enum err notice_append(
     return err;
 }
 
-static void write_system(
-    const struct event *event, enum notice_kind kind, const char *time, struct buf *out)
+static void write_system(const struct event *event, enum notice_kind kind, struct span hub_name,
+    const char *time, struct buf *out)
 {
     buf_add_text(out, "{\"content-type\":\"application/json\",\"content-encoding\":\"utf-8\"");
+    buf_add_format(out, ",\"correlation-id\":\"%llx%08llx\"",
+        (unsigned long long)event->enqueued_us, (unsigned long long)event->sequence);
+    write_text_member(out, "user-id", hub_name);
     write_text_member(out, "iothub-connection-device-id", event->device_id);
     if (event->module_id.len > 0)
         write_text_member(out, "iothub-connection-module-id", event->module_id);
@@ -110,7 +113,7 @@ enum err notice_complete(struct arena *arena, struct span hub_name, struct event
     if (!span_u64(event->properties, COUNT_OF(kinds) - 1, &kind))
         return ERR_CORRUPT;
     clock_format(event->enqueued_us, time);
-    write_system(event, (enum notice_kind)kind, time, &system);
+    write_system(event, (enum notice_kind)kind, hub_name, time, &system);
     write_properties(event, (enum notice_kind)kind, hub_name, time, &properties);
     if (system.failed || properties.failed ||
         !arena_span(arena, buf_span(&system), &event->system_properties) ||
@@ -164,55 +167,95 @@ enum err notice_deletion(struct rest *rest, const struct identity *identity)
 
 /* ---- twins ----------------------------------------------------------------------------------- */
 
-/* A section as it was sent, with what the hub adds to it. */
-static void write_section(
-    const struct json *patch, const char *name, int64_t version, const char *time, struct buf *out)
+struct stamp {
+    const char *time;
+    int64_t version; /* 0: of reported, which has none */
+};
+
+static bool is_property(const struct json *member)
 {
-    bool first = true;
-    buf_add_format(out, "\"%s\":{", name);
+    return !span_starts(member->key, SPAN_LIT("$"));
+}
+
+/* Of what was set: what was deleted has no metadata any more. */
+static void write_metadata(const struct json *value, const struct stamp *stamp, struct buf *out)
+{
+    buf_add_format(out, "{\"$lastUpdated\":\"%s\"", stamp->time);
+    if (stamp->version > 0)
+        buf_add_format(out, ",\"$lastUpdatedVersion\":%lld", (long long)stamp->version);
+    if (json_is(value, JSON_OBJECT)) {
+        json_each (member, value) {
+            if (!is_property(member) || member->kind == JSON_NULL)
+                continue;
+            buf_add_byte(out, ',');
+            json_write_string(member->key, out);
+            buf_add_byte(out, ':');
+            write_metadata(member, stamp, out);
+        }
+    }
+    buf_add_byte(out, '}');
+}
+
+/* A section as it was sent, with what the hub adds to it. */
+static void write_section(const struct json *patch, const char *name, int64_t version,
+    const struct stamp *stamp, struct buf *out)
+{
+    buf_add_format(out, ",\"properties\":{\"%s\":{", name);
     if (json_is(patch, JSON_OBJECT)) {
         json_each (member, patch) {
-            if (span_starts(member->key, SPAN_LIT("$")))
+            if (!is_property(member))
                 continue;
-            buf_add_text(out, first ? "" : ",");
             json_write_string(member->key, out);
             buf_add_byte(out, ':');
             json_write(member, out);
-            first = false;
+            buf_add_byte(out, ',');
         }
     }
-    buf_add_text(
-        out, first ? "\"$metadata\":{\"$lastUpdated\":\"" : ",\"$metadata\":{\"$lastUpdated\":\"");
-    buf_add_text(out, time);
-    buf_add_format(out, "\"},\"$version\":%lld}", (long long)version);
+    buf_add_text(out, "\"$metadata\":");
+    write_metadata(patch, stamp, out);
+    buf_add_format(out, ",\"$version\":%lld}}", (long long)version);
 }
 
-static void write_change(const struct twin_notice *change, const char *time, struct buf *out)
+static void write_update(const struct twin_notice *change, const char *time, struct buf *out)
 {
     const struct twin_doc *doc = &change->change->doc;
     const struct json *body = change->body;
+    const struct json *tags = json_find_text(body, "tags");
     const struct json *properties = json_find_text(body, "properties");
+    const struct stamp desired = {time, doc->desired.version};
+    const struct stamp reported = {time, 0};
     buf_add_format(out, "{\"version\":%lld", (long long)doc->version);
     if (change->kind == TWIN_REPORT) {
-        buf_add_text(out, ",\"properties\":{");
-        write_section(body, "reported", doc->reported.version, time, out);
-        buf_add_byte(out, '}');
+        write_section(body, "reported", doc->reported.version, &reported, out);
     } else {
         if (change->change->tags_changed) {
-            const struct json *tags = json_find_text(body, "tags");
             buf_add_text(out, ",\"tags\":");
-            if (tags != NULL && change->kind == TWIN_PATCH)
+            if (tags != NULL)
                 json_write(tags, out);
             else
                 buf_add(out, doc->tags);
         }
-        if (change->change->desired_changed) {
-            buf_add_text(out, ",\"properties\":{");
-            write_section(
-                json_find_text(properties, "desired"), "desired", doc->desired.version, time, out);
-            buf_add_byte(out, '}');
-        }
+        if (change->change->desired_changed)
+            write_section(json_find_text(properties, "desired"), "desired", doc->desired.version,
+                &desired, out);
     }
+    buf_add_byte(out, '}');
+}
+
+/* All of the twin, and nothing of its identity but the ids. */
+static void write_replaced(const struct twin_notice *change, struct buf *out)
+{
+    const struct twin_doc *doc = &change->change->doc;
+    char etag[TWIN_ETAG_SIZE];
+    buf_add_text(out, "{\"deviceId\":");
+    json_write_string(change->device_id, out);
+    if (change->module_id.len > 0)
+        write_text_member(out, "moduleId", change->module_id);
+    write_text_member(out, "etag", span_of(twin_etag(doc->etag, etag)));
+    buf_add_format(out, ",\"version\":%lld,\"tags\":", (long long)doc->version);
+    buf_add(out, doc->tags);
+    buf_add_byte(out, ',');
+    twin_write_properties(doc, out);
     buf_add_byte(out, '}');
 }
 
@@ -223,7 +266,10 @@ enum err notice_twin(struct service *service, struct store_txn *txn, int64_t hub
     char time[CLOCK_TEXT_SIZE];
     if (!notice_is_wanted(service, NOTICE_TWIN_UPDATED))
         return ERR_NONE;
-    write_change(change, clock_format(now_us(service), time), &body);
+    if (change->kind == TWIN_REPLACE)
+        write_replaced(change, &body);
+    else
+        write_update(change, clock_format(now_us(service), time), &body);
     const struct notice notice = {
         change->kind == TWIN_REPLACE ? NOTICE_TWIN_REPLACED : NOTICE_TWIN_UPDATED,
         change->device_id, change->module_id, buf_span(&body)};

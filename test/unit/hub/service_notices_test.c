@@ -89,8 +89,8 @@ static void a_change_of_a_twin_is_told_as_it_was_sent(void **state UNUSED)
     make_device("d");
     struct session session = connect_device("d", &heard);
     assert_int_equal(ask("PATCH", "/twins/d?" V,
-                         "{\"tags\":{\"t\":1},\"properties\":{\"desired\":{\"a\":{\"b\":null},"
-                         "\"$version\":7}}}",
+                         "{\"tags\":{\"t\":1},\"properties\":{\"desired\":{\"a\":{\"b\":null,"
+                         "\"c\":5},\"$version\":7}}}",
                          NULL)
                          .status,
         200);
@@ -98,16 +98,23 @@ static void a_change_of_a_twin_is_told_as_it_was_sent(void **state UNUSED)
     assert_int_equal(
         ask("PUT", "/twins/d?" V, "{\"properties\":{\"desired\":{\"x\":2}}}", NULL).status, 200);
     struct answer answer = ask("GET", EVENTS "&source=twinChangeEvents", NULL, NULL);
-#define AT "\"$metadata\":{\"$lastUpdated\":\"" START_TEXT "\"}"
-    assert_non_null(
-        strstr(answer.body, "\"body\":{\"version\":3,\"tags\":{\"t\":1},\"properties\":{"
-                            "\"desired\":{\"a\":{\"b\":null}," AT ",\"$version\":2}}}"));
-    assert_non_null(
-        strstr(answer.body, "\"body\":{\"version\":4,\"properties\":{\"reported\":{\"r\":[1]," AT
-                            ",\"$version\":2}}}"));
+#define AT "\"$lastUpdated\":\"" START_TEXT "\""
     assert_non_null(strstr(answer.body,
-        "\"body\":{\"version\":5,\"tags\":{},\"properties\":{\"desired\":{\"x\":2," AT
-        ",\"$version\":3}}}"));
+        "\"body\":{\"version\":3,\"tags\":{\"t\":1},\"properties\":{\"desired\":{\"a\":{\"b\":null,"
+        "\"c\":"
+        "5},\"$metadata\":{" AT ",\"$lastUpdatedVersion\":2,\"a\":{" AT
+        ",\"$lastUpdatedVersion\":2,\"c\":{" AT ",\"$lastUpdatedVersion\":2}}},\"$version\":2}}}"));
+    assert_non_null(strstr(answer.body,
+        "\"body\":{\"version\":4,\"properties\":{\"reported\":{\"r\":[1],\"$metadata\":{" AT
+        ",\"r\":{" AT "}},\"$version\":2}}}"));
+    assert_non_null(strstr(answer.body,
+        "\"body\":{\"deviceId\":\"d\",\"etag\":\"AAAAAAAAAAM=\",\"version\":5,\"tags\":{},"
+        "\"properties\":{\"desired\":{\"x\":2,\"$metadata\":{" AT));
+    assert_non_null(strstr(answer.body, "\"reported\":{\"r\":[1],\"$metadata\":{" AT));
+    /* What IoT Hub's events say of themselves. */
+    assert_string_equal(of(&answer, 0, "systemProperties.user-id"), "h1");
+    assert_string_not_equal(of(&answer, 0, "systemProperties.correlation-id"),
+        of(&answer, 1, "systemProperties.correlation-id"));
     assert_string_equal(of(&answer, 0, "properties.opType"), "updateTwin");
     assert_string_equal(of(&answer, 2, "properties.opType"), "replaceTwin");
     service_disconnect(world.service, &session.identity, session.number);
