@@ -223,11 +223,12 @@ static enum err refuse_key(const char *section, const char *key, struct why *why
             nearest = &rows[i];
         }
     }
+    char hint[128] = ""; /* none where nothing is near */
+    if (best / 2 <= strlen(key) / 2)
+        snprintf(hint, sizeof(hint), " (the nearest is %s.%s)", nearest->section, nearest->key);
     if (section[0] == '\0')
-        return fail(ERR_ARGUMENT, why, "%s stands before any [section] (the nearest is %s.%s)", key,
-            nearest->section, nearest->key);
-    return fail(ERR_ARGUMENT, why, "there is no setting %s.%s (the nearest is %s.%s)", section, key,
-        nearest->section, nearest->key);
+        return fail(ERR_ARGUMENT, why, "%s stands before any [section]%s", key, hint);
+    return fail(ERR_ARGUMENT, why, "there is no setting %s.%s%s", section, key, hint);
 }
 
 static enum err set_key(struct hub_config *config, const char *section, const char *key,

@@ -4,7 +4,7 @@
  * the check of a file, `--set section.key=value`, and the reference page.
  *
  * Files are INI: `[section]`, `key = value`, comments behind '#' or ';'. Sizes may end in KiB, MiB
- * or GiB. An unknown key is refused with the nearest known one.
+ * or GiB. An unknown key is refused with the nearest known one, if one is near.
  */
 #ifndef GEMEL_HUB_CONFIG_H
 #define GEMEL_HUB_CONFIG_H

@@ -86,6 +86,7 @@ static void a_bad_line_is_refused_with_its_place_and_what_is_allowed(void **stat
     } rows[] = {
         {"[listen]\nmqtt_prot = 1\n", "line 2: there is no setting listen.mqtt_prot (the nearest "
                                       "is listen.mqtt_port)"},
+        {"[nowhere]\nx = 1\n", "line 2: there is no setting nowhere.x"},
         {"[lissen]\nmqtt_port = 1\n", "the nearest is listen.mqtt_port"},
         {"mqtt_port = 1\n", "the nearest is listen.mqtt_port"},
         {"[listen]\nmqtt_port = 65536\n", "from 0 to 65535"},
@@ -104,6 +105,8 @@ static void a_bad_line_is_refused_with_its_place_and_what_is_allowed(void **stat
         struct why why = {0};
         memset(&config, 0x5A, sizeof(config));
         assert_int_equal(load_text(rows[i].text, &config, &why), ERR_ARGUMENT);
+        if (strstr(why.text, "nowhere.x (") != NULL)
+            fail_msg("\"%s\": nothing is near that", why.text);
         if (strstr(why.text, rows[i].says) == NULL)
             fail_msg("row %zu: %s", i, why.text);
         assert_int_equal(config.listen.mqtt_port, 0x5A5A5A5A);
