@@ -36,6 +36,7 @@ static void move(struct config *config, enum twin_state to)
 {
     must(config->state == to || (state_moves[config->state] & TO(to)) != 0);
     config->state = to;
+    config->told = false;
 }
 
 static void document_init(struct document *document)
@@ -223,6 +224,7 @@ static bool copy_merged(
 static void answer_to_report(struct config *config, int status, struct span body)
 {
     config->report_request = 0;
+    config->told = false;
     if (status != 200 && status != 204) {
         log_warn(PART, "the hub refused the report: status %d %.*s", status,
             SPAN_ARG(span_first(body, 300)));
@@ -337,6 +339,7 @@ static bool send_difference(struct config *config)
     }
     if (patch.root->count == 0) {
         config->pauses = 0;
+        config->told = true;
         document_done(&patch);
         return true;
     }
@@ -355,8 +358,8 @@ static bool send_difference(struct config *config)
 
 static bool may_report(const struct config *config)
 {
-    return config->state == TWIN_IN_STEP && config->report_request == 0 && config->judged &&
-           !config->judging_due && config->reported.root != NULL;
+    return config->state == TWIN_IN_STEP && !config->told && config->report_request == 0 &&
+           config->judged && !config->judging_due && config->reported.root != NULL;
 }
 
 /* ---- time ---- */

@@ -59,6 +59,7 @@ struct config {
     bool judging_due;
     int64_t judge_at_us;
     bool judged; /* the verdict is about `desired` */
+    bool told; /* `reported` was compared with settings and verdict, and all of them are as then */
     struct verdict verdict;
 };
 

@@ -45,6 +45,7 @@ static enum err put_in_force(
     }
     move_settings(&config->in_force, candidate);
     config->applied = true;
+    config->told = false;
     return ERR_NONE;
 }
 
@@ -228,6 +229,7 @@ static enum err repeat_refusal(struct config *config)
 enum err force_judge(struct config *config)
 {
     struct cache *cache = &config->cache;
+    config->told = false;
     if (cache->refused_version > 0 && cache->refused_version == config->version) {
         log_info(
             PART, "version %" PRId64 " of desired was taken back and stays so", config->version);
@@ -290,6 +292,7 @@ static void write_back(
     struct config *config, const struct settings *candidate, int64_t version, const char *reason)
 {
     struct cache *cache = &config->cache;
+    config->told = false;
     log_warn(PART, "version %" PRId64 " of desired is taken back: %s", version, reason);
     if (!blame_differences(config, candidate, version, reason))
         log_warn(PART, "no memory to say which settings were taken back");

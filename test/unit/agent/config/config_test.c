@@ -225,6 +225,22 @@ static void a_module_that_was_made_anew_is_believed_in_the_end(void **state UNUS
     assert_true(patch_has("\"latest_desired_version\":1"));
 }
 
+static void a_turn_in_which_nothing_changed_compares_nothing(void **state UNUSED)
+{
+    come_in_step();
+    config_run(config);
+    world.calls[0] = '\0';
+    mem_fail_after(0); /* a comparison needs memory */
+    config_run(config);
+    mem_fail_after(-1);
+    now_us += 400 * SECOND_US;
+    config_run(config);
+    expect_calls("");
+    desired(2, "{\"Process_CacheSize\":7,\"$version\":2}");
+    config_run(config);
+    expect_calls("flush;apply;report;");
+}
+
 /* ---- a hub that does not do its part ---- */
 
 static void garbage_is_dropped_and_the_twin_read_again(void **state UNUSED)
@@ -555,6 +571,7 @@ int main(void)
         TEST(an_old_or_repeated_version_changes_nothing),
         TEST(a_change_that_overtakes_the_reading_is_not_lost),
         TEST(a_module_that_was_made_anew_is_believed_in_the_end),
+        TEST(a_turn_in_which_nothing_changed_compares_nothing),
         TEST(garbage_is_dropped_and_the_twin_read_again),
         TEST(a_change_that_is_no_object_means_reading_again),
         TEST(a_question_without_answer_is_asked_again),
