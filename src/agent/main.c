@@ -81,35 +81,31 @@ static const struct command {
     const char *name;
     const char *operand; /* NULL: takes none */
     unsigned options;
+    bool stays; /* for as long as the machine runs */
     command_function *function;
     const char *help;
-    bool stays; /* for as long as the machine runs */
 } commands[] = {
     {"run", NULL,
         BIT(OPTION_CONFIG_DIR) | BIT(OPTION_STATE_DIR) | BIT(OPTION_FIRST_DELAY) |
             BIT(OPTION_LOG_LEVEL) | BIT(OPTION_LINK),
-        run_command, "Runs the agent until it gets SIGTERM or SIGINT; logs to standard error.",
-        true},
-    {"check", "FILE", BIT(OPTION_OUTPUT), check_command,
+        true, run_command,
+        "Runs the agent until it gets SIGTERM or SIGINT; logs to standard error."},
+    {"check", "FILE", BIT(OPTION_OUTPUT), false, check_command,
         "Judges a desired document offline, '-' is standard input. Ends with 0 if it would be "
-        "applied, 1 if not, 2 if it is no JSON object.",
-        false},
-    {"schema", NULL, 0, schema_command, "Prints the settings as JSON Schema.", false},
-    {"link", NULL, BIT(OPTION_SOCKET) | BIT(OPTION_LOG_LEVEL), link_command,
+        "applied, 1 if not, 2 if it is no JSON object."},
+    {"schema", NULL, 0, false, schema_command, "Prints the settings as JSON Schema."},
+    {"link", NULL, BIT(OPTION_SOCKET) | BIT(OPTION_LOG_LEVEL), true, link_command,
         "Holds the connection to the hub for an agent that runs with --link, so that the process "
-        "that sees everything needs no internet, and the one with internet needs no rights.",
-        true},
-    {"collect", "NAME", BIT(OPTION_CONFIG_DIR) | BIT(OPTION_SECONDS) | BIT(OPTION_LOG_LEVEL),
+        "that sees everything needs no internet, and the one with internet needs no rights."},
+    {"collect", "NAME", BIT(OPTION_CONFIG_DIR) | BIT(OPTION_SECONDS) | BIT(OPTION_LOG_LEVEL), false,
         collect_command,
         "Runs one collector once, with the settings of conf.json, and prints what it would send as "
-        "JSON. Ends with 2 if there is no collector of that name; the sentence names all.",
-        false},
-    {"status", NULL, BIT(OPTION_STATE_DIR) | BIT(OPTION_JSON), status_command,
-        "Says how the running agent is. Ends with 3 if none runs.", false},
-    {"event", "JSON", BIT(OPTION_STATE_DIR) | BIT(OPTION_SOCKET), event_command,
+        "JSON. Ends with 2 if there is no collector of that name; the sentence names all."},
+    {"status", NULL, BIT(OPTION_STATE_DIR) | BIT(OPTION_JSON), false, status_command,
+        "Says how the running agent is. Ends with 3 if none runs."},
+    {"event", "JSON", BIT(OPTION_STATE_DIR) | BIT(OPTION_SOCKET), false, event_command,
         "Submits an event, a JSON object, to the running agent; '-' is standard input. Ends with 2 "
-        "if it is no JSON object, 3 if no agent takes it.",
-        false},
+        "if it is no JSON object, 3 if no agent takes it."},
 };
 
 /* ---- help ---- */

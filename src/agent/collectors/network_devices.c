@@ -209,7 +209,7 @@ static bool ask(
 static void settle_existing(struct network_devices *devices, struct states *states)
 {
     struct if_nameindex *all = if_nameindex();
-    for (const struct if_nameindex *one = all; one != NULL && one->if_index != 0; one++) {
+    for (const struct if_nameindex *one = all; one != NULL && one->if_name != NULL; one++) {
         struct ifreq flags, hardware;
         struct why why = {""};
         if (!ask(devices, one->if_name, SIOCGIFFLAGS, &flags) ||
