@@ -144,6 +144,7 @@ test('enrollments are read, changed with their etag, listed and deleted', async 
   const { responseBody: second } = await enrollments.createOrUpdateIndividualEnrollment({ ...read, provisioningStatus: 'disabled' });
   assert.equal(second.attestation.symmetricKey.primaryKey, first.attestation.symmetricKey.primaryKey);
   await refusal(enrollments.createOrUpdateIndividualEnrollment({ ...read, provisioningStatus: 'enabled' }));
+  await refusal(enrollments.createOrUpdateIndividualEnrollment({ registrationId, attestation: { type: 'symmetricKey' } }));
   const found = [];
   const query = enrollments.createIndividualEnrollmentQuery({ query: 'SELECT * FROM enrollments' }, 2);
   do found.push(...(await query.next(query.continuationToken)).responseBody); while (query.hasMoreResults);

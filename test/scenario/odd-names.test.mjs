@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices and modules whose names hold characters that mean something elsewhere, in addresses, in
-// topics, in filters: their twins, events and notifications work as those of any other.
+// topics, in filters: their twins, events, notifications and messages work as those of any other.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Hub } from '../harness/hub.mjs';
-import { MqttClient } from '../harness/mqtt.mjs';
+import { MqttClient, TYPES } from '../harness/mqtt.mjs';
 
 let hub;
 before(async () => { hub = await Hub.started(); });
@@ -25,7 +25,14 @@ async function tryAs(name, identity) {
   const twin = await hub.twin(name, moduleId);
   assert.equal(twin.deviceId, name);
   assert.equal(twin.properties.reported.is, name);
-  await client.publish(`devices/${name}${moduleId ? `/modules/${moduleId}` : ''}/messages/events/a=b`, 'event');
+  const own = `devices/${name}${moduleId ? `/modules/${moduleId}` : ''}`;
+  // A level of "#" alone would be the last.
+  assert.deepEqual(await client.subscribe([`${name === '#' ? own.replaceAll('#', '+') : own}/messages/devicebound/#`, 1]), [1]);
+  await hub.must('POST', `/gemel/v1/devices/${encodeURIComponent(name)}${moduleId ? `/modules/${encodeURIComponent(moduleId)}` : ''}/messages/deviceBound`,
+    { plain: true, body: { body: name } });
+  const message = await client.next(TYPES.PUBLISH, (p) => p.topic.includes('/messages/devicebound/'));
+  assert.equal(message.payload, name);
+  await client.publish(`${own}/messages/events/a=b`, 'event');
   await client.end();
 }
 
