@@ -7,6 +7,7 @@
 #include "link_process.h"
 #include "log.h"
 #include "mem.h"
+#include "notify.h"
 #include "run.h"
 #include "status.h"
 
@@ -178,7 +179,7 @@ static int run_command(const struct arguments *arguments)
         return usage(arguments->command, "--first-delay must be a number of seconds, at most 86400",
             delay_text);
     log_set_level(level);
-    log_use_journal();
+    notify_log();
     struct run_options options = {.config_dir = config_dir_of(arguments),
         .link_path = arguments->values[OPTION_LINK],
         .state_dir = or_default(arguments->values[OPTION_STATE_DIR], STATE_DIR),
@@ -196,7 +197,7 @@ static int link_command(const struct arguments *arguments)
         return usage(
             arguments->command, "--log-level must be error, warn, info or debug", level_text);
     log_set_level(level);
-    log_use_journal();
+    notify_log();
     return agent_link(arguments->values[OPTION_SOCKET]);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "notify.h"
 
+#include "log.h"
 #include "span.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,6 +29,13 @@ void notify_send(const char *state)
     ssize_t sent UNUSED =
         sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to, len);
     close(fd);
+}
+
+void notify_log(void)
+{
+    struct stat stat;
+    if (fstat(STDERR_FILENO, &stat) == 0)
+        log_use_journal(getenv("JOURNAL_STREAM"), stat.st_dev, stat.st_ino);
 }
 
 int64_t notify_watchdog_us(void)

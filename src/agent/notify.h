@@ -11,6 +11,9 @@
 /* Sends "READY=1", "WATCHDOG=1", "STOPPING=1". */
 void notify_send(const char *state);
 
+/* Lets the log's entries bear their priority where systemd's journal takes them. */
+void notify_log(void);
+
 /* How often systemd wants to hear "WATCHDOG=1", in microseconds: half of its patience; 0: never. */
 int64_t notify_watchdog_us(void);
 

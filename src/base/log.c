@@ -3,10 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char *const names[] = {"error", "warn", "info", "debug"};
 
@@ -38,14 +35,13 @@ void log_set_writer(log_writer *writer, void *self)
     current_self = self;
 }
 
-void log_use_journal(void)
+void log_use_journal(const char *stream, uint64_t device, uint64_t inode)
 {
-    uintmax_t device;
-    uintmax_t inode;
-    struct stat stat;
-    const char *stream = getenv("JOURNAL_STREAM");
-    to_journal = stream != NULL && sscanf(stream, "%" SCNuMAX ":%" SCNuMAX, &device, &inode) == 2 &&
-                 fstat(STDERR_FILENO, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
+    uint64_t its_device;
+    uint64_t its_inode;
+    to_journal = stream != NULL &&
+                 sscanf(stream, "%" SCNu64 ":%" SCNu64, &its_device, &its_inode) == 2 &&
+                 its_device == device && its_inode == inode;
 }
 
 void log_set_listener(log_listener *listener, enum log_level level)

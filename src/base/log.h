@@ -19,9 +19,10 @@ typedef void log_writer(void *self, enum log_level level, const char *part, cons
 void log_set_level(enum log_level level);
 void log_set_writer(log_writer *writer, void *self);
 
-/* Where standard error is systemd's journal, an entry bears its priority from now on
- * (sd-daemon(3)), so that `journalctl -p warning` finds it. */
-void log_use_journal(void);
+/* Where standard error, which is that file, is systemd's journal, as $JOURNAL_STREAM (or NULL)
+ * says, an entry bears its priority from now on (sd-daemon(3)): `journalctl -p warning` finds it.
+ */
+void log_use_journal(const char *stream, uint64_t device, uint64_t inode);
 
 struct log_entry {
     enum log_level level;

@@ -15,6 +15,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -418,12 +419,20 @@ static void close_all(struct server *server)
     buf_done(&server->metrics_token);
 }
 
+/* As systemd has it for the programs that it starts. */
+static void use_journal(void)
+{
+    struct stat stat;
+    if (fstat(STDERR_FILENO, &stat) == 0)
+        log_use_journal(getenv("JOURNAL_STREAM"), stat.st_dev, stat.st_ino);
+}
+
 int hub_serve(const struct serve_options *options)
 {
     struct server server = {.config = options->config, .data_dir = options->data_dir};
     struct why why = {.text = ""};
     log_set_level(options->config->log.level);
-    log_use_journal();
+    use_journal();
     if (options->config->log.format == LOG_AS_JSON)
         log_set_writer(log_json_writer, NULL);
     block_signals(&server);

@@ -175,6 +175,7 @@ test('removing stops the agent and keeps what is its own; purging removes that',
   await box.sh('test -s /etc/gemel-agent/connection_string.txt && test -d /var/lib/gemel-agent');
   await box.must('dpkg', ['-P', 'gemel-agent']);
   await box.sh('test ! -e /etc/gemel-agent && test ! -e /var/lib/gemel-agent && test -s /etc/defender_iot_micro_agent/connection_string.txt');
+  await box.sh('test -z "$(find /etc/systemd/system /run -name "gemel-agent*")"');
 });
 
 test('purging the hub leaves its data to a person, and says so', { skip }, async () => {

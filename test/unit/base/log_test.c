@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,13 +61,17 @@ static void a_peers_text_cannot_forge_a_second_line(void **state UNUSED)
 }
 
 /* Logs a warning with standard error as the file, and gives what was written. */
-static const char *written_to(FILE *file)
+static const char *written_to(FILE *file, const char *stream)
 {
     static char text[64];
+    struct stat stat;
+    assert_int_equal(ftruncate(fileno(file), 0), 0);
+    rewind(file);
+    assert_int_equal(fstat(fileno(file), &stat), 0);
     fflush(stderr);
     int before = dup(STDERR_FILENO);
     dup2(fileno(file), STDERR_FILENO);
-    log_use_journal();
+    log_use_journal(stream, stat.st_dev, stat.st_ino);
     log_warn("part", "sentence");
     fflush(stderr);
     dup2(before, STDERR_FILENO);
@@ -86,11 +89,10 @@ static void to_the_journal_an_entry_bears_its_priority(void **state UNUSED)
     FILE *other = tmpfile();
     assert_int_equal(fstat(fileno(journal), &stat), 0);
     snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)stat.st_dev, (uintmax_t)stat.st_ino);
-    setenv("JOURNAL_STREAM", stream, 1);
     log_set_writer(NULL, NULL);
-    assert_string_equal(written_to(journal), "<4>warn part: sentence\n");
-    assert_string_equal(written_to(other), "warn part: sentence\n");
-    unsetenv("JOURNAL_STREAM");
+    assert_string_equal(written_to(journal, stream), "<4>warn part: sentence\n");
+    assert_string_equal(written_to(other, stream), "warn part: sentence\n");
+    assert_string_equal(written_to(other, NULL), "warn part: sentence\n");
     fclose(journal);
     fclose(other);
 }
