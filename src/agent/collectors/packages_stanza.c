@@ -33,6 +33,10 @@ struct reader {
     void *self;
     size_t line_len;
     bool stopped;
+    bool begun; /* the stanza has a field */
+    bool odd;   /* there is a byte that is in no text */
+    char last_byte;
+    uint64_t stanzas; /* with a name */
     struct package_text fields[FIELD_COUNT];
     char line[LINE_KEPT];
 };
@@ -59,10 +63,12 @@ static void end_stanza(struct reader *reader)
         .version = field_of(reader, VERSION),
         .vendor = field_of(reader, VENDOR),
         .architecture = field_of(reader, ARCHITECTURE)};
+    reader->stanzas += package.name.len > 0;
     if (package.name.len > 0 && installed(field_of(reader, STATUS)) && !reader->stopped)
         reader->stopped = !reader->sink(reader->self, &package);
     for (size_t i = 0; i < FIELD_COUNT; i++)
         reader->fields[i].len = 0;
+    reader->begun = false;
 }
 
 static void end_line(struct reader *reader)
@@ -70,7 +76,8 @@ static void end_line(struct reader *reader)
     struct span line = {reader->line, reader->line_len}, key;
     reader->line_len = 0;
     if (span_trim(line).len == 0) {
-        end_stanza(reader);
+        if (reader->begun)
+            end_stanza(reader);
         return;
     }
     if (line.ptr[0] == ' ' || line.ptr[0] == '\t' || span_find(line, ':') == line.len)
@@ -83,6 +90,7 @@ static void end_line(struct reader *reader)
             continue;
         struct span value = span_trim(span_first(span_trim(line), kept[i]));
         reader->fields[i].len = value.len;
+        reader->begun = true;
         if (value.len > 0)
             memcpy(reader->fields[i].bytes, value.ptr, value.len);
         return;
@@ -91,6 +99,8 @@ static void end_line(struct reader *reader)
 
 static void take_in(struct reader *reader, struct span bytes)
 {
+    reader->odd = reader->odd || span_find(bytes, '\0') < bytes.len;
+    reader->last_byte = bytes.ptr[bytes.len - 1];
     while (bytes.len > 0 && !reader->stopped) {
         size_t end = span_find(bytes, '\n');
         size_t room = LINE_KEPT - reader->line_len;
@@ -119,14 +129,33 @@ enum err packages_open(const char *path, int *ret_fd, struct why *why)
     return ERR_NONE;
 }
 
-static enum err read_file(struct reader *reader, const char *path, struct why *why)
+/* What shows that a file is not all that it was or will be; package managers exchange theirs at
+ * once and whole. NULL: nothing does. `whole`: it is a database, not a file for a package. */
+static const char *sign_of_damage(
+    const struct reader *reader, const struct stat *before, const struct stat *after, bool whole)
+{
+    if (before->st_size != after->st_size || before->st_mtim.tv_sec != after->st_mtim.tv_sec ||
+        before->st_mtim.tv_nsec != after->st_mtim.tv_nsec)
+        return "changed while it was read";
+    if (reader->odd)
+        return "has bytes that are in no text";
+    if (whole && after->st_size > 0 && reader->stanzas == 0)
+        return "names no package";
+    if (whole && after->st_size > 0 && reader->last_byte != '\n')
+        return "ends within a line";
+    return NULL;
+}
+
+static enum err read_file(struct reader *reader, const char *path, bool whole, struct why *why)
 {
     int fd;
+    struct stat before, after;
     enum err err = packages_open(path, &fd, why);
     if (err != ERR_NONE)
         return err;
     char bytes[READ_BYTES];
     size_t total = 0;
+    bool known = fstat(fd, &before) == 0;
     while (!reader->stopped) {
         ssize_t got = read(fd, bytes, sizeof(bytes));
         if (got < 0 && errno == EINTR)
@@ -143,9 +172,14 @@ static enum err read_file(struct reader *reader, const char *path, struct why *w
         }
         take_in(reader, (struct span){bytes, (size_t)got});
     }
+    known = known && fstat(fd, &after) == 0;
     close(fd);
     end_line(reader);
     end_stanza(reader);
+    const char *sign =
+        known && !reader->stopped ? sign_of_damage(reader, &before, &after, whole) : NULL;
+    if (err == ERR_NONE && sign != NULL)
+        err = fail(ERR_FORMAT, why, "%s %s: packages may be missing", path, sign);
     return err;
 }
 
@@ -163,7 +197,7 @@ static enum err read_directory(struct reader *reader, DIR *dir, const char *path
         if (len < 0 || (size_t)len >= sizeof(file))
             continue;
         struct why reason = {""};
-        enum err err = read_file(reader, file, &reason);
+        enum err err = read_file(reader, file, false, &reason);
         if (err != ERR_NONE && first == ERR_NONE)
             first = fail(err, why, "%s", reason.text);
     }
@@ -175,7 +209,7 @@ enum err packages_read_debian(const char *path, package_sink *sink, void *self, 
     struct reader reader = {.dialect = &debian, .sink = sink, .self = self};
     DIR *dir = opendir(path);
     if (dir == NULL)
-        return read_file(&reader, path, why);
+        return read_file(&reader, path, true, why);
     enum err err = read_directory(&reader, dir, path, why);
     closedir(dir);
     return err;
@@ -184,5 +218,5 @@ enum err packages_read_debian(const char *path, package_sink *sink, void *self, 
 enum err packages_read_apk(const char *path, package_sink *sink, void *self, struct why *why)
 {
     struct reader reader = {.dialect = &apk, .sink = sink, .self = self};
-    return read_file(&reader, path, why);
+    return read_file(&reader, path, true, why);
 }

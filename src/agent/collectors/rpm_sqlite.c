@@ -15,12 +15,13 @@
 #define LIBRARY "libsqlite3.so.0"
 
 /* SQLite's stable interface, as its documentation has it. */
-enum { SQL_OK = 0, SQL_ROW = 100, SQL_DONE = 101 };
+enum { SQL_OK = 0, SQL_BUSY = 5, SQL_ROW = 100, SQL_DONE = 101 };
 enum { OPEN_READONLY = 0x1, OPEN_URI = 0x40 };
 enum { DBCONFIG_DEFENSIVE = 1010, DBCONFIG_TRUSTED_SCHEMA = 1017 };
 #define BUSY_MS 500
 #define STEPS_BETWEEN_LOOKS 100000
 #define LOOKS_MAX 1000 /* some seconds */
+#define BAD_MAX 1000u  /* rows without a header in one piece: it is no database of packages */
 
 struct database;
 struct statement;
@@ -100,16 +101,18 @@ static bool uri_of(const char *path, char *ret_uri, size_t size)
 }
 
 static struct database *open_database(
-    const struct sqlite *sqlite, const char *name, int flags, int *looks)
+    const struct sqlite *sqlite, const char *name, int flags, int *looks, int *ret_result)
 {
     struct database *database = NULL;
+    *ret_result = SQL_OK;
     if (sqlite->open_v2(name, &database, flags, NULL) == SQL_OK) {
         (void)sqlite->db_config(database, DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite->db_config(database, DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         sqlite->busy_timeout(database, BUSY_MS);
         sqlite->progress_handler(database, STEPS_BETWEEN_LOOKS, look, looks);
-        if (sqlite->exec(database, "PRAGMA cache_size=-64; SELECT 1 FROM sqlite_master LIMIT 1",
-                NULL, NULL, NULL) == SQL_OK)
+        *ret_result = sqlite->exec(database,
+            "PRAGMA cache_size=-64; SELECT 1 FROM sqlite_master LIMIT 1", NULL, NULL, NULL);
+        if (*ret_result == SQL_OK)
             return database;
     }
     sqlite->close(database);
@@ -157,7 +160,7 @@ static enum err read_rows(const struct sqlite *sqlite, struct database *database
     int result = sqlite->prepare_v2(database, "SELECT hnum FROM Packages", -1, &statement, NULL);
     if (result == SQL_OK) {
         result = sqlite->step(statement);
-        while (result == SQL_ROW &&
+        while (result == SQL_ROW && bad < BAD_MAX &&
                read_row(&source, database, sqlite->column_int64(statement, 0), sink, self, &bad))
             result = sqlite->step(statement);
     }
@@ -165,7 +168,8 @@ static enum err read_rows(const struct sqlite *sqlite, struct database *database
     if (result != SQL_DONE && result != SQL_ROW)
         err = fail(ERR_FORMAT, why, "reading %s: %s", path, sqlite->errmsg(database));
     else if (bad > 0)
-        err = fail(ERR_FORMAT, why, "%s: %u headers of packages are damaged", path, bad);
+        err = fail(ERR_FORMAT, why, "%s: %u headers of packages are damaged%s", path, bad,
+            bad == BAD_MAX ? ", and what comes after them was not read" : "");
     sqlite->blob_close(source.blob);
     sqlite->finalize(statement);
     return err;
@@ -182,17 +186,19 @@ enum err packages_read_rpm_sqlite(const char *path, package_sink *sink, void *se
     err = load(&sqlite, why);
     if (err != ERR_NONE)
         return err;
-    int looks = 0;
+    int looks = 0, result, ignored;
     char uri[3 * 4096];
-    struct database *database = open_database(&sqlite, path, OPEN_READONLY, &looks);
+    struct database *database = open_database(&sqlite, path, OPEN_READONLY, &looks, &result);
     /* The log beside the file cannot be had where nothing may be written; then the file alone,
      * which is whole while rpm does not work on it. */
     if (database == NULL && uri_of(path, uri, sizeof(uri)))
-        database = open_database(&sqlite, uri, OPEN_READONLY | OPEN_URI, &looks);
+        database = open_database(&sqlite, uri, OPEN_READONLY | OPEN_URI, &looks, &ignored);
     if (database == NULL) {
         err = fail(ERR_FORMAT, why, "%s is no database that can be read", path);
     } else {
         err = read_rows(&sqlite, database, path, sink, self, why);
+        if (err == ERR_NONE && result == SQL_BUSY)
+            err = fail(ERR_FORMAT, why, "%s is being written: packages may be missing", path);
         sqlite.close(database);
     }
     dlclose(sqlite.library);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
 #include "log.h"
+#include "packages.h"
 
 #include <setjmp.h>
 
@@ -310,6 +311,64 @@ static void what_is_no_file_is_an_error_and_the_rest_is_sent(void **state)
     assert_int_equal(harness_counter(&f->harness, f->collectors, "SBoM", "failures"), 1);
 }
 
+/* After a loss of power, or while somebody writes it in place: a short list is no good news. */
+static void a_database_that_is_not_all_there_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    const struct {
+        struct span bytes;
+        int64_t packages;
+        const char *says; /* NULL: nothing */
+    } rows[] = {
+        {SPAN_LIT("Package: a\n\nPackage: b\n"), 2, NULL},
+        {SPAN_LIT(""), 0, NULL},
+        {SPAN_LIT("Package: a\nStatus: purge ok not-installed\n\n"), 0, NULL},
+        {SPAN_LIT("Package: a\n\nPackage: b\nVers"), 2, "ends within a line"},
+        {SPAN_LIT("Package: a\n\n\0\0\0\0\n"), 1, "has bytes that are in no text"},
+        {SPAN_LIT("\n\n\n"), 0, "names no package"},
+        {SPAN_LIT("something else\n"), 0, "names no package"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        write_bytes(f, "/var/lib/dpkg/status", rows[i].bytes);
+        scan(f);
+        assert_int_equal(packages(f, "dpkg")->count, rows[i].packages);
+        struct span error = json_string_of(harness_payload(&f->harness, "SBoM", 0), "error");
+        char wanted[256] = "";
+        if (rows[i].says != NULL)
+            snprintf(wanted, sizeof(wanted), "%s/var/lib/dpkg/status %s: packages may be missing",
+                f->root, rows[i].says);
+        assert_true(span_is(error, wanted));
+    }
+}
+
+static bool lengthen(void *self, const struct package *package)
+{
+    if (!span_is(package->name, "a"))
+        return true;
+    FILE *file = fopen(self, "a");
+    assert_non_null(file);
+    fputs("Package: late\n\n", file);
+    fclose(file);
+    return true;
+}
+
+static void a_database_that_changes_while_it_is_read_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    struct why why = {""};
+    fclose(make(f, "/var/lib/dpkg/status"));
+    snprintf(path, sizeof(path), "%s/var/lib/dpkg/status", f->root);
+    assert_int_equal(packages_read_debian(path, lengthen, path, &why), ERR_NONE);
+    write_text(f, "/var/lib/dpkg/status", "Package: a\n\n");
+    FILE *file = fopen(path, "a");
+    for (unsigned i = 0; i < 1000; i++) /* more than is read at once */
+        fputs("Description: something\n", file);
+    fclose(file);
+    assert_int_equal(packages_read_debian(path, lengthen, path, &why), ERR_FORMAT);
+    assert_non_null(strstr(why.text, "changed while it was read"));
+}
+
 static void a_small_message_limit_makes_more_parts(void **state)
 {
     struct fixture *f = *state;
@@ -524,6 +583,8 @@ int main(int argc, char **argv)
         TEST(past_the_bound_packages_are_counted),
         TEST(hostile_texts_become_valid_json_and_are_cut),
         TEST(what_is_no_file_is_an_error_and_the_rest_is_sent),
+        TEST(a_database_that_is_not_all_there_is_an_error),
+        TEST(a_database_that_changes_while_it_is_read_is_an_error),
         TEST(a_small_message_limit_makes_more_parts),
         TEST(the_database_of_rpm_is_read_or_its_library_is_named),
         TEST(the_other_format_of_rpm_is_read),
