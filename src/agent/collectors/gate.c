@@ -23,11 +23,14 @@ static bool is_within_rate(struct collector_gate *gate, uint64_t occurrences)
     int64_t now_ns = clock_mono_us(gate->clock) * 1000;
     if (occurrences > per_second)
         occurrences = per_second;
+    int64_t room_ns = 1000 * atomic_load_explicit(&gate->at_once_us, memory_order_relaxed);
+    if (room_ns < SECOND_NS)
+        room_ns = SECOND_NS;
     int64_t cost_ns = (int64_t)occurrences * SECOND_NS / per_second;
     int64_t full = atomic_load_explicit(&gate->full_until_ns, memory_order_relaxed);
     for (;;) {
         int64_t from = full > now_ns ? full : now_ns;
-        if (from + cost_ns - now_ns > SECOND_NS)
+        if (from + cost_ns - now_ns > room_ns)
             return false;
         if (atomic_compare_exchange_weak_explicit(&gate->full_until_ns, &full, from + cost_ns,
                 memory_order_relaxed, memory_order_relaxed))

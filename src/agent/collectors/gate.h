@@ -6,7 +6,8 @@
  *     if (!collector_admit(self->gate, 1))
  *         return;                        it is counted already, as seen and as LOSS_BUDGET
  *
- * Two things can close the gate: the rate (Agent_EventsPerSecond, with a second's worth at once),
+ * Two things can close the gate: the rate (Agent_EventsPerSecond, with a second's worth at once, or
+ * what a collector that looks less often finds),
  * and the level of the budget, at which only every so-manieth event is kept. A collector takes its
  * gate from the options of its new().
  */
@@ -21,7 +22,8 @@ struct collector_gate {
     _Atomic uint32_t per_second;   /* 0: no bound */
     _Atomic uint32_t slowness;     /* times longer between two looks; 0 and 1: as set */
     _Atomic uint64_t turn;         /* events asked for while sampling */
-    _Atomic int64_t full_until_ns; /* when the rate has room for the next, less a second */
+    _Atomic int64_t at_once_us;    /* what the rate allows in it, comes at once; less: a second */
+    _Atomic int64_t full_until_ns; /* when the rate has room for the next, less that time */
     _Atomic uint64_t refused;      /* occurrences */
 };
 

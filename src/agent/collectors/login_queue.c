@@ -196,6 +196,7 @@ enum login_outcome login_queue_add(struct login_queue *queue, const struct login
         complete(queue, known->number, event);
         return LOGIN_KNOWN;
     }
+    /* What is over the budget is remembered, so that its other half is not told in its place. */
     only_match = only_match || !collector_admit(queue->gate, 1);
     struct login_held *held = only_match ? NULL : hold(event, cursor);
     if (held == NULL && !only_match)

@@ -39,7 +39,6 @@ struct follower {
 
 struct login_reader {
     const struct clock *clock;
-    struct collector_gate *gate;
     const char *root_dir;
     const char *state_dir;
     struct follower followers[LOGIN_JOURNAL]; /* by source */
@@ -68,8 +67,7 @@ static void add(struct login_reader *reader, const struct login_event *event,
     if (!reader->looking_back && after_us != 0 && event->time_us <= after_us)
         return;
     last->last_us = event->time_us;
-    /* What is over the budget is remembered, so that its other half is not told in its place. */
-    bool only_match = told || reader->looking_back || !collector_admit(reader->gate, 1);
+    bool only_match = told || reader->looking_back;
     switch (
         login_queue_add(&reader->queue, event, after, cursor, only_match, &reader->counts.bound)) {
     case LOGIN_KEPT:
@@ -259,11 +257,12 @@ enum err login_reader_new(
     if (reader == NULL)
         return ERR_MEMORY;
     reader->clock = options->clock;
-    reader->gate = options->gate;
     reader->root_dir = options->root_dir;
     reader->state_dir = options->state_dir;
     login_queue_init(&reader->queue);
     reader->queue.gate = options->gate;
+    if (options->gate != NULL)
+        options->gate->at_once_us = POLL_US;
     for (unsigned i = 0; i < COUNT_OF(reader->followers); i++) {
         struct follower *follower = &reader->followers[i];
         follower->reader = reader;

@@ -530,6 +530,30 @@ static void of_a_storm_all_is_told_before_the_sources_are_left(void **state)
     check_balance(f);
 }
 
+static void the_budget_is_asked_once_for_each_login(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.values[SETTING_AGENT_EVENTS_PER_SECOND].number = 1;
+    begin_life(f);
+    for (unsigned second = 0; second < 10; second += 2) {
+        write_failures(f, 4);
+        f->harness.mono_us += 2 * SECOND;
+        collectors_flush(f->collectors);
+    }
+    assert_int_equal(counter(f, "seen"), 20);
+    assert_int_equal(counter(f, "sent"), 10);
+    assert_int_equal(counter(f, "lost.budget"), 10);
+    f->settings.values[SETTING_AGENT_EVENTS_PER_SECOND].number = 0;
+    const char *field;
+    assert_int_equal(collectors_apply(f->collectors, &f->settings, &field, NULL), ERR_NONE);
+    collectors_set_level(f->collectors, 2); /* one of two */
+    write_failures(f, 20);
+    collectors_flush(f->collectors);
+    assert_int_equal(counter(f, "sent"), 20);
+    assert_int_equal(counter(f, "lost.budget"), 20);
+    check_balance(f);
+}
+
 /* ---- lives that end at any moment ---- */
 
 static int outbox_fd;
@@ -648,6 +672,7 @@ int main(void)
         TEST(what_is_switched_off_is_not_told_later),
         TEST(what_happens_in_a_life_that_never_reads_is_not_told_later),
         TEST(of_a_storm_all_is_told_before_the_sources_are_left),
+        TEST(the_budget_is_asked_once_for_each_login),
         TEST(wherever_a_life_ends_each_event_comes_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
