@@ -27,6 +27,7 @@ struct tail {
     int fd;
     struct tail_position at;
     int64_t rotated_us; /* when the path was first seen to name another file; 0: it does not */
+    bool was_current;   /* the path named the file that is read */
     char *window;       /* while a call reads */
 };
 
@@ -175,6 +176,7 @@ static void use(struct tail *tail, int fd, const struct stat *stat, uint64_t off
     if (tail->fd >= 0 && tail->fd != fd)
         close(tail->fd);
     tail->fd = fd;
+    tail->was_current = false;
     tail->at = (struct tail_position){
         .device = (uint64_t)stat->st_dev, .inode = (uint64_t)stat->st_ino, .offset = offset};
     if (!print_of(fd, offset, &tail->at.print))
@@ -429,11 +431,12 @@ static bool is_rotated(const struct tail *tail, struct stat *ret_new, bool *ret_
     return result != 0 || !is_file(&tail->at, ret_new);
 }
 
-/* Whether nobody wrote to the file that is read for so long that nobody will any more. */
+/* Whether nobody wrote to the file that is read for so long that nobody will any more. Of one that
+ * was renamed while we read it we know when, and trust no clock that may jump. */
 static bool is_over(const struct tail *tail, int64_t wall_us)
 {
     struct stat stat;
-    return fstat(tail->fd, &stat) == 0 &&
+    return !tail->was_current && fstat(tail->fd, &stat) == 0 &&
            wall_us / 1000000 - stat.st_mtim.tv_sec > GRACE_US / 1000000;
 }
 
@@ -450,6 +453,7 @@ static bool run(struct tail *tail, int64_t wall_us, int64_t mono_us, size_t budg
         struct stat stat;
         if (!is_rotated(tail, &stat, &there)) {
             tail->rotated_us = 0;
+            tail->was_current = true;
             return false;
         }
         if (!there)

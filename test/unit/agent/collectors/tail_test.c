@@ -241,6 +241,26 @@ static void what_was_begun_after_a_file_that_is_packed_by_now_is_read(void **sta
     unlink(packed);
 }
 
+/* As when a device without a clock of its own hears the time: the old file looks long over. */
+static void a_clock_that_jumps_does_not_end_the_wait_for_the_old_file(void **state)
+{
+    struct fixture *f = *state;
+    char old[128];
+    append(f, "a\n");
+    tail_begin_at_end(f->tail);
+    set_time(f->path, 1000);
+    f->wall_us = 1000 * SECOND;
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
+    rotate(f);
+    append(f, "c\n");
+    f->wall_us = 900000 * SECOND;
+    f->now_us += SECOND;
+    assert_false(tail_run(f->tail, f->wall_us, f->now_us, 1000));
+    snprintf(old, sizeof(old), "%s.1", f->path);
+    append_to(old, "b\n");
+    assert_string_equal(run(f), "b;c;");
+}
+
 static void of_short_lives_none_waits_for_a_file_that_is_long_over(void **state)
 {
     struct fixture *f = *state;
@@ -418,6 +438,7 @@ int main(void)
         TEST(rotations_while_it_was_not_running_lose_nothing_and_repeat_nothing),
         TEST(what_was_begun_after_a_file_that_is_packed_by_now_is_read),
         TEST(of_short_lives_none_waits_for_a_file_that_is_long_over),
+        TEST(a_clock_that_jumps_does_not_end_the_wait_for_the_old_file),
         TEST(files_that_are_rotated_to_dates_are_followed),
         TEST(what_was_copied_and_cut_is_read_from_the_copy),
         TEST(what_is_gone_is_said_and_the_new_file_is_read_whole),
