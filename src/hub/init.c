@@ -14,8 +14,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ADMIN_USER "admin"
+/* Where the packaged unit looks. */
+#define UNIT_DATA_DIR "/var/lib/gemel-hub/data"
 
 /* The first hub of a server answers to these as well: what runs on the same machine, the demo and
  * tests among it, needs no name service. */
@@ -214,7 +217,10 @@ static void write_text(const struct plan *plan, const char *data_dir, struct spa
         buf_add(out, lines[i].value);
         buf_add_byte(out, '\n');
     }
-    buf_add_format(out, "\nStart it with: gemel-hub serve --data-dir %s\n", data_dir);
+    if (strcmp(data_dir, UNIT_DATA_DIR) == 0)
+        buf_add_text(out, "\nStart it with: systemctl enable --now gemel-hub\n");
+    else
+        buf_add_format(out, "\nStart it with: gemel-hub serve --data-dir %s\n", data_dir);
 }
 
 static enum err tell(

@@ -73,8 +73,11 @@ static enum err find_data(struct server *server, struct why *why)
         return fail(ERR_NOT_FOUND, why,
             "there is no hub in %s: make one with 'gemel-hub init --data-dir %s'", server->data_dir,
             server->data_dir);
-    return fail(
-        ERR_IO, why, "the data directory %s cannot be read: %s", server->data_dir, strerror(errno));
+    return fail(ERR_IO, why, "the data directory %s cannot be read: %s%s", server->data_dir,
+        strerror(errno),
+        errno == EACCES
+            ? "; it must belong, with all that is in it, to the user who runs the server"
+            : "");
 }
 
 /* Each connection is an open file. The soft limit is raised no further than is needed, because
