@@ -85,7 +85,7 @@ test('the agent takes over the configuration directory of the original', { skip 
 test('what root renews, for himself alone, is used without a restart', { skip }, async () => {
   const connections = async () => JSON.parse(await box.must('gemel-agent', ['status', '--json'])).connections;
   const before = await connections();
-  await box.sh(`install -m 600 ${DATA}/ca.pem /root/ca.pem && mv /root/ca.pem /etc/gemel-agent/ca.pem`);
+  await box.sh(`install -m 600 ${DATA}/ca.pem /etc/gemel-agent/ca.pem.new && mv /etc/gemel-agent/ca.pem.new /etc/gemel-agent/ca.pem`);
   await until('it connects with it', async () => await connections() > before, { timeoutMs: 60_000, everyMs: 500 });
   assert.equal((await box.must('stat', ['-c', '%U %a', '/etc/gemel-agent/ca.pem'])).trim(), 'root 600');
 });
