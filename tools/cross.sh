@@ -23,7 +23,7 @@ armhf) triplet=arm-linux-gnueabihf cpu=armv7l family=arm emulator=qemu-arm ;;
     exit 2
     ;;
 esac
-PACKAGES="libc6-dev linux-libc-dev libssl-dev libpaho-mqtt-dev libcmocka-dev"
+PACKAGES="libc6-dev linux-libc-dev libssl-dev libpaho-mqtt-dev libsystemd0 libcmocka-dev"
 
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
