@@ -14,7 +14,7 @@ export const LOAD = { starts: 100, packets: 1000, files: 10 }; // a second
 const LOCAL = '198.18.77.1';
 const REMOTE = '198.18.77.2';
 const PORT = 5005;
-const INTERFACE = `gemel${process.pid}`; // what a bench that was killed left behind is not in the way
+const INTERFACE = 'gemel-bench';
 const SETTLE_S = 300;
 const program = join(process.env.GEMEL_BUILD, 'test/bench/agent-load');
 const say = (text) => process.stderr.write(`bench: ${text}\n`);
