@@ -96,6 +96,11 @@ static void listen_until(struct collectors *collectors, int64_t end_us)
     }
 }
 
+static int64_t listen_seconds(const struct collect_options *options)
+{
+    return options->seconds < 0 ? LISTEN_S : options->seconds;
+}
+
 static enum err collect(const struct collect_options *options, const struct collector *collector,
     const struct settings *settings, const char *state_dir, struct collected *collected,
     struct why *why)
@@ -110,14 +115,13 @@ static enum err collect(const struct collect_options *options, const struct coll
         .self = collected};
     struct collectors *collectors;
     const char *field = NULL;
-    int64_t seconds = options->seconds < 0 ? LISTEN_S : options->seconds;
     enum err err = collectors_new_of(&own, &collector, 1, &collectors, why);
     if (err != ERR_NONE)
         return err;
     err = collectors_apply(collectors, settings, &field, why);
     if (err == ERR_NONE) {
         if (!collector->snapshot)
-            listen_until(collectors, now_us() + seconds * SECOND_US);
+            listen_until(collectors, now_us() + listen_seconds(options) * SECOND_US);
         collectors_run(collectors);
         collectors_flush(collectors);
     } else if (field != NULL) {
@@ -167,6 +171,21 @@ static int print(struct collected *collected)
     return EXIT_DONE;
 }
 
+/* Says why there is no event: an empty list alone does not. */
+static void explain_nothing(const struct collect_options *options,
+    const struct collector *collector, const struct settings *settings)
+{
+    if (collector->part == PART_FILE_SYSTEM &&
+        settings_text(settings, SETTING_FILE_SYSTEM_PATHS)[0] == '\0')
+        fprintf(stderr, "gemel-agent: %s: no path is watched, as %s is empty\n", collector->name,
+            setting_row(SETTING_FILE_SYSTEM_PATHS)->name);
+    else if (collector->snapshot)
+        fprintf(stderr, "gemel-agent: %s: there is nothing to tell\n", collector->name);
+    else
+        fprintf(stderr, "gemel-agent: %s: nothing happened in %lld s (--seconds sets how long)\n",
+            collector->name, (long long)listen_seconds(options));
+}
+
 static int remove_one(
     const char *path, const struct stat *status UNUSED, int flag UNUSED, struct FTW *where UNUSED)
 {
@@ -199,7 +218,9 @@ int agent_collect(const struct collect_options *options)
     int code = EXIT_FAILED;
     if (err == ERR_NONE)
         code = print(&collected);
-    else
+    if (err == ERR_NONE && collected.message == NULL)
+        explain_nothing(options, collector, &settings);
+    if (err != ERR_NONE)
         fprintf(stderr, "gemel-agent: %s: %s\n", collector->name, why_text(&why, err));
     settings_done(&settings);
     arena_done(&collected.arena);

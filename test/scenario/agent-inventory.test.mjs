@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 
 import { Agent } from '../harness/agent.mjs';
 import { Hub } from '../harness/hub.mjs';
-import { until } from '../harness/programs.mjs';
+import { programs, runProgram, until } from '../harness/programs.mjs';
 
 let hub;
 let agent;
@@ -79,4 +79,24 @@ test('the numbers of heartbeats go on over stops and kills, and none comes twice
   assert.equal(numbers[0], 1);
   for (let i = 1; i < numbers.length; i++)
     assert.ok(numbers[i] > numbers[i - 1] && numbers[i] <= numbers[i - 1] + 2, numbers.join(' '));
+});
+
+test('one collector runs once, by hand, and says why where it has nothing', async () => {
+  const collect = (...args) => runProgram(programs.agent, ['collect', ...args]);
+  const system = await collect('systeminformation');
+  assert.equal(system.code, 0, system.stderr);
+  const { events } = JSON.parse(system.stdout);
+  assert.deepEqual(events.map((event) => [event.payload_type, event.payload.kernel_info]), [['SystemInformation', release()]]);
+  const started = collect('Process', '--seconds', '2');
+  const starts = setInterval(() => execFileSync('/bin/sleep', ['0.1']), 200);
+  const processes = await started;
+  clearInterval(starts);
+  assert.ok(JSON.parse(processes.stdout).events.some((event) => event.payload.commandline === '/bin/sleep 0.1'), processes.stdout);
+  const files = await collect('FileSystem', '--seconds', '0');
+  assert.deepEqual([files.code, JSON.parse(files.stdout)], [0, { events: [] }]);
+  assert.match(files.stderr, /FileSystem: no path is watched, as FileSystem_Paths is empty/);
+  assert.match((await collect('Peripheral', '--seconds', '0')).stderr, /Peripheral: nothing happened in 0 s/);
+  const unknown = await collect('Nonsense');
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /there is no collector Nonsense; there are: .*Process/);
 });
